@@ -1,0 +1,42 @@
+"""axsim: approximate arithmetic in neural networks, simulated bit for bit."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import AxsimError as AxsimError
+    from .errors import AxsimWarning as AxsimWarning
+    from .errors import BackendError as BackendError
+    from .errors import CalibrationError as CalibrationError
+    from .errors import ConversionError as ConversionError
+    from .errors import TableError as TableError
+    from .tables.multiplier import Multiplier as Multiplier
+
+__version__ = "0.1.0"
+
+# Where each public name lives; a module is imported when a name is first used, so
+# that `import axsim` loads neither torch nor numba nor matplotlib.
+_HOMES = {
+    "AxsimError": ".errors",
+    "AxsimWarning": ".errors",
+    "BackendError": ".errors",
+    "CalibrationError": ".errors",
+    "ConversionError": ".errors",
+    "TableError": ".errors",
+    "Multiplier": ".tables.multiplier",
+}
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'axsim' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

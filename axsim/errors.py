@@ -1,0 +1,45 @@
+"""What axsim raises: one base, and a child for each kind of thing that can go wrong.
+
+Every message names what was wrong, the value found, what is allowed and the next
+step. The children also inherit the built-in type a caller would expect to catch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AxsimError(Exception):
+    """Base of every error that axsim raises on purpose."""
+
+
+class TableError(AxsimError, ValueError):
+    """A multiplier table, its file or its description is not usable."""
+
+
+class BackendError(AxsimError, RuntimeError):
+    """A device, kernel path or optional package cannot serve the request."""
+
+
+class ConversionError(AxsimError, ValueError):
+    """A model and the rules for approximating it do not fit each other."""
+
+
+class CalibrationError(AxsimError, ValueError):
+    """Ranges of activations are missing or cannot be measured."""
+
+
+class AxsimWarning(UserWarning):
+    """Something is allowed but probably not what was meant."""
+
+
+def close_names(name: str, known: Iterable[str], count: int = 3) -> str:
+    """A sentence that lists the known names nearest to `name`, or nothing.
+
+    Example:
+        >>> close_names("mul8u_trnc_6", ["mul8u_trunc_6", "mul8u_exact"], 1)
+        " Close names: 'mul8u_trunc_6'."
+    """
+    near = difflib.get_close_matches(name, list(known), count, cutoff=0.5)
+    return f" Close names: {', '.join(map(repr, near))}." if near else ""

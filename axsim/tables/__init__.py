@@ -1,0 +1,1 @@
+"""Multipliers as data: tables, files, error figures, factors, designs, catalogue."""
