@@ -54,7 +54,7 @@ def load_multiplier(
     if _is_shipped_name(source):
         shipped = shipped_table(str(source))
         _check_operands(shipped, signed, bits)
-        return shipped if name is None else replace(shipped, name=name)
+        return recognise(shipped if name is None else replace(shipped, name=name))
     path = Path(source)
     _check_file(path)
     reader = _reader(path)
