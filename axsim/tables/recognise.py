@@ -143,11 +143,11 @@ def _problems(mul: Multiplier, match: _Match | None) -> Iterator[str]:
     if match is None and has_adapt_defect(mul):
         published = f"; {owner.name} has MAE {owner.mae:g}" if owner else ""
         yield (
-            f"{label} shows the defect of AdaPT's table converter: the product of two "
-            "negative operands is that of their magnitudes, which no circuit with its "
-            f"other products gives. Its MAE is {mul.metrics().mae:.5g}{published}. "
-            "Make the table anew from the circuit's C model: "
-            "axsim convert MODEL.c TABLE.bin --allow-compile."
+            f"{label} shows the known defect of AdaPT's table converter: each product "
+            "of two negative operands is that of their magnitudes, while those of mixed "
+            f"signs differ. Its MAE is {mul.metrics().mae:.5g}{published}. Unless the "
+            "circuit approximates the finished product, make the table anew from its C "
+            "model: axsim convert MODEL.c TABLE.bin --allow-compile."
         )
     elif owner is not None:
         yield _misnamed(mul, label, owner, match)
@@ -191,15 +191,14 @@ def _misnamed(mul: Multiplier, label: str, owner: Circuit, match: _Match | None)
 
 
 def has_adapt_defect(mul: Multiplier) -> bool:
-    """Whether M[a, b] = M[-a, -b] for all negative a, b, but not M[-a, b] = -M[a, b].
+    """Whether M[a, b] = M[-a, -b] for all a, b in -127..-1, but M[-a, b] != -M[a, b].
 
     AdaPT's notebook passes magnitudes to the circuit where both operands are negative.
     """
-    if mul.signed != (True, True):
+    if mul.signed != (True, True) or mul.bits != (8, 8):
         return False
-    rows, columns = mul.table.shape
-    a = np.arange(1, rows // 2)[:, None]
-    b = np.arange(1, columns // 2)
+    a = np.arange(1, 128)[:, None]
+    b = np.arange(1, 128)
     negative = mul.table[-a, -b]
     mirrored = np.array_equal(negative, mul.table[a, b])
     return mirrored and not np.array_equal(mul.table[a, -b], -negative)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...errors import TableError
-from . import TEXT, Numbers, TableFile
+from . import TEXT, TEXT_LIMIT, Numbers, TableFile
 
-LARGEST = 4 << 16  # bytes of an 8x8 table with 32-bit entries
 SAMPLE = 4096  # so many bytes of text in a row are no table of products
 
 
@@ -19,7 +18,8 @@ def read(file: TableFile) -> Numbers:
         f"{article} {file.operands} table needs {2 * count:,} (16-bit) or "
         f"{4 * count:,} (32-bit)"
     )
-    content = file.read_bytes(LARGEST, needed)
+    # The limit is that of text, so that a misnamed text table is still seen as one.
+    content = file.read_bytes(TEXT_LIMIT, needed)
     fits = len(content) in (2 * count, 4 * count)
     if (not fits or len(content) >= SAMPLE) and not content.translate(None, TEXT):
         raise TableError(

@@ -65,8 +65,8 @@ def _pairs(file: TableFile, triples: Numbers) -> Numbers:
     if len(triples) != file.count:
         raise TableError(
             f"{file.name} has {len(triples):,} lines 'a b value'; {file.operands} "
-            f"operands need {file.count:,}, one for each pair. Other widths are read with "
-            "bits=(a, b), or a name such as mul8x4u_."
+            f"operands need {file.count:,}, one for each pair. Other widths are read "
+            "with bits=(a, b), or a name such as mul8x4u_."
         )
     index = _codes(file, triples, 0) * file.shape[1] + _codes(file, triples, 1)
     seen = np.bincount(index, minlength=file.count)
