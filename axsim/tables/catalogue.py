@@ -83,8 +83,9 @@ def shipped_table(name: str) -> Multiplier:
     sides = (1 << entry.bits[0], 1 << entry.bits[1])
     # Two bytes an entry, always: `axsim tables build` ships nothing wider.
     raw = np.fromfile(path, dtype="<i2" if any(entry.signed) else "<u2")
+    whole = raw if raw.size == sides[0] * sides[1] else np.zeros(sides, np.uint16)
     mul = Multiplier(
-        raw.reshape(sides) if raw.size == sides[0] * sides[1] else np.zeros(sides),
+        whole.astype(np.int32).reshape(sides),
         entry.signed,
         name,
         f"shipped: {entry.about}",
