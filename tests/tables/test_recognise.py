@@ -110,9 +110,9 @@ def test_the_name_that_version_2022_reused_is_a_warning(
         tmp_path / "mul8u_17C8.bin"
     )
     message = (
-        "holds mul8u_17KS, in version 2022 called so, but version 1 of EvoApproxLib gives "
-        "the name mul8u_17C8 to another circuit, of MAE 4857.96. Figures and cost are "
-        "those of mul8u_17KS"
+        "holds mul8u_17KS, in version 2022 called so, but version 1 of EvoApproxLib "
+        "gives the name mul8u_17C8 to another circuit, of MAE 4857.96. Figures and "
+        "cost are those of mul8u_17KS"
     )
     with pytest.warns(AxsimWarning, match=message):
         mul = load_multiplier(path)
