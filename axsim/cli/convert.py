@@ -34,7 +34,7 @@ def convert(
         typer.Option("--allow-compile", help="Compile and run a .c model from SRC."),
     ] = False,
 ) -> None:
-    """Convert a multiplier table to .bin or .npy, and say which circuit it is."""
+    """Convert a multiplier table to .bin or .npy."""
     import axsim as ax
 
     mul = ax.load_multiplier(
