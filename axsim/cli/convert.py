@@ -36,7 +36,7 @@ def convert(
         typer.Option("--allow-compile", help="Compile and run a .c model from SRC."),
     ] = False,
 ) -> None:
-    """Convert a multiplier table to .bin or .npy, and say which circuit it is."""
+    """Convert a multiplier table to .bin or .npy."""
     mul = ax.load_multiplier(
         src,
         signed=signed,

@@ -214,7 +214,7 @@ def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError) as caught:
         load_multipliers(str(tmp_path / "*"))
     assert str(caught.value) == (
-        f"two tables are called mul8u_x: {first} and {second}. Rename one, or name fewer "
-        "files."
+        f"two tables are called mul8u_x: {first} and {second}. Rename one, or name "
+        "fewer files."
     )
     assert isinstance(caught.value, AxsimError)
