@@ -203,6 +203,15 @@ def test_a_shipped_table_is_known_by_its_content(
         recognise(mul.swapped())
 
 
+def test_a_shipped_name_is_taken_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(entry(exact(), "mul8u_shipped_2"), figures={"mae": 12.5})
+    monkeypatch.setattr(module, "shipped_names", lambda: ["mul8u_shipped_2"])
+    monkeypatch.setattr(module, "shipped_entry", lambda name: other)
+    message = "axsim ships another table called mul8u_shipped_2, of MAE 12.5"
+    with pytest.warns(AxsimWarning, match=message):
+        recognise(exact("mul8u_shipped_2"))
+
+
 def test_a_published_cost_goes_before_a_modelled_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -236,7 +245,9 @@ def test_the_defect_of_adapts_converter_is_a_warning() -> None:
     with pytest.warns(AxsimWarning, match="none of the known circuits"):
         recognise(sound)
     broken = Multiplier.from_function(with_adapt_defect, signed=True, name="mul8s_1L2H")
-    message = r"mul8s_1L2H .* the known defect of AdaPT.* mul8s_1L2H has MAE 53\.334"
+    message = (
+        r"mul8s_1L2H .* the known defect of AdaPT.* name mul8s_1L2H to .* MAE 53\.334"
+    )
     with pytest.warns(AxsimWarning, match=message) as caught:
         recognise(broken)
     assert len(caught) == 1
