@@ -14,7 +14,7 @@ from axsim.tables import recognise as module
 from axsim.tables.catalogue import ShippedEntry
 from axsim.tables.cost import Cost
 from axsim.tables.files import load_multiplier
-from axsim.tables.recognise import recognise
+from axsim.tables.recognise import Identity, recognise
 
 #: Name, whether symmetric, rank of the error, power: as published.
 REAL = [
@@ -263,6 +263,7 @@ def test_sign_and_magnitude_designs_are_no_defect() -> None:
 
 
 def test_an_identity_reads_as_a_sentence() -> None:
-    assert str(recognise(exact()).identity) == (
-        "mul8u_1JFF of EvoApproxLib (also mul8u_1JJQ (v2022))"
-    )
+    identity = Identity("mul8u_KEM", ("mul8u_LK8 (v2022)",))
+    sentence = "mul8u_KEM of EvoApproxLib (also mul8u_LK8 (v2022))"
+    assert str(identity) == sentence
+    assert str(replace(identity, transposed=True)) == f"{sentence}, operands exchanged"
