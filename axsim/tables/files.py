@@ -153,9 +153,10 @@ def _mode(path: Path) -> int | None:
 def _check_file(path: Path) -> None:
     mode = _mode(path)
     if mode is None:
-        siblings = _siblings(path)
+        near = close_names(path.name, [*_siblings(path), *shipped_names()])
         raise TableError(
-            f"there is no file {str(path)!r}.{close_names(path.name, siblings)}"
+            f"there is no file {str(path)!r}.{near} Give the path of a table, or the "
+            "name of a shipped one."
         )
     if stat.S_ISDIR(mode):
         raise TableError(
