@@ -29,7 +29,8 @@ def _error(mul: Multiplier) -> str:
         return "none: every product is exact"
     return (
         f"MAE {m.mae:.5g} ({m.mae_percent:.3g} %), "
-        f"WCE {m.wce} ({m.wce_percent:.3g} %), bias {m.bias:+.5g}, in {m.ep_percent:.2f} % of products"
+        f"WCE {m.wce} ({m.wce_percent:.3g} %), bias {m.bias:+.5g}, "
+        f"in {m.ep_percent:.2f} % of products"
     )
 
 

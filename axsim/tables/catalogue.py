@@ -24,7 +24,7 @@ FACTORS = "factors.npz"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShippedEntry:
     """What the index says of one shipped table."""
 
     name: str
@@ -55,7 +55,7 @@ def shipped_names(pattern: str = "*") -> list[str]:
     return [name for name in _sections() if fnmatchcase(name, pattern)]
 
 
-def shipped_entry(name: str) -> Entry:
+def shipped_entry(name: str) -> ShippedEntry:
     """What the index says of one shipped table.
 
     Raises:
@@ -76,25 +76,30 @@ def shipped_table(name: str) -> Multiplier:
     Raises:
         TableError: for an unknown name, or if the file is not the one of the index.
     """
-    from .files import load_file
+    from .multiplier import Multiplier
 
     entry = shipped_entry(name)
-    mul = load_file(
-        data_folder() / f"{name}.bin",
-        signed=entry.signed,
-        bits=entry.bits,
-        source=f"shipped: {entry.about}",
-        cost=entry.cost,
+    path = data_folder() / f"{name}.bin"
+    sides = (1 << entry.bits[0], 1 << entry.bits[1])
+    # Two bytes an entry, always: `axsim tables build` ships nothing wider.
+    raw = np.fromfile(path, dtype="<i2" if any(entry.signed) else "<u2")
+    whole = raw if raw.size == sides[0] * sides[1] else np.zeros(sides, np.uint16)
+    mul = Multiplier(
+        whole.astype(np.int32).reshape(sides),
+        entry.signed,
+        name,
+        f"shipped: {entry.about}",
+        entry.cost,
     )
     if mul.sha256 != entry.sha256:
         raise TableError(
-            f"{data_folder() / name}.bin is not the table that {INDEX} describes; "
+            f"{path} is not the table that {INDEX} describes; "
             "reinstall axsim, or run `axsim tables build` in a checkout."
         )
     return mul
 
 
-def find_shipped(sha256: str) -> Entry | None:
+def find_shipped(sha256: str) -> ShippedEntry | None:
     """The shipped table of this content, if there is one."""
     name = _by_hash().get(sha256)
     return _entry(name) if name else None
@@ -166,10 +171,10 @@ def _by_hash() -> dict[str, str]:
 
 
 @cache
-def _entry(name: str) -> Entry:
+def _entry(name: str) -> ShippedEntry:
     fields: dict[str, Any] = tomllib.loads(_sections()[name])
     cost = fields.get("cost")
-    return Entry(
+    return ShippedEntry(
         name=name,
         family=fields["family"],
         about=fields["about"],

@@ -114,7 +114,7 @@ def factorise(mul: Multiplier, of: str = "error") -> Factors:
     if key not in _cache:
         matrix = mul.error if of == "error" else mul.table
         stored = stored_factors(mul) if of == "error" else None
-        factors = Factors(*(stored or _reduce(matrix, mul.name)), of)
+        factors = Factors(*(stored or reduce_matrix(matrix, mul.name)), of)
         if not np.array_equal(factors.product(), matrix):
             raise TableError(
                 f"{mul.name}: the factors found do not multiply to its {of}; if they "
@@ -127,7 +127,7 @@ def factorise(mul: Multiplier, of: str = "error") -> Factors:
     return _cache[key]
 
 
-def _reduce(matrix: IntTable, name: str) -> tuple[IntTable, IntTable]:
+def reduce_matrix(matrix: IntTable, name: str) -> tuple[IntTable, IntTable]:
     """Factors by lattice reduction of the rows, or of the columns where better."""
     if not matrix.any():
         rows, columns = matrix.shape
