@@ -95,7 +95,8 @@ def error_histogram(mul: Multiplier, bins: int = BINS) -> ErrorHistogram:
     index = (error + width // 2) // width
     first = (low + width // 2) // width
     counts = np.bincount((index - first).ravel())
-    edges = (np.arange(len(counts) + 1) + first) * width - width // 2 - 0.5
+    starts = (np.arange(len(counts) + 1) + first) * width - width // 2
+    edges = starts.astype(np.float64) - 0.5
     return ErrorHistogram(edges, counts / error.size)
 
 

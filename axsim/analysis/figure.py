@@ -13,9 +13,9 @@ from .. import __version__
 # Okabe and Ito's palette, safe for all common kinds of colour blindness.
 BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
 GREY = "#8a8a8a"
-DIVERGING, SEQUENTIAL = "RdBu_r", "cividis_r"
+DIVERGING, SEQUENTIAL = "RdBu_r", "YlOrBr"
 STAMP = "axsim-version"
-TITLE_LENGTH = 44
+TITLE_LENGTH = 60
 
 
 class ShownAxes(Axes):
@@ -87,6 +87,16 @@ def quiet(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def signed(value: float) -> str:
+    """A figure with its sign, in typographic minus signs as on the axes.
+
+    Example:
+        >>> signed(-80.25), signed(0.0)
+        ('−80.25', '0')
+    """
+    return f"{value:+.4g}".replace("-", "−") if value else "0"
 
 
 def shorten(name: str, length: int = TITLE_LENGTH) -> str:

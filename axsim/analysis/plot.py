@@ -21,4 +21,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(file.stem for file in Path(__file__).with_name("plots").glob("[a-z]*.py"))
+    return sorted(
+        file.stem for file in Path(__file__).with_name("plots").glob("[a-z]*.py")
+    )

@@ -65,7 +65,7 @@ def conditional_error(
         color=figure.ORANGE,
         linestyle="--",
         linewidth=1,
-        label=f"bias {m.bias:+.4g}",
+        label=f"bias {figure.signed(m.bias)}",
     )
     axes.margins(x=0.01)
     symbol = "b" if given == "weight" else "a"
@@ -73,6 +73,12 @@ def conditional_error(
     axes.set_ylabel("error: approximate − exact", fontsize=9)
     figure.quiet(axes)
     figure.legend(axes)
-    second = f"mean error for each {given}: {found.removable:.0%} of the squared error"
+    if not m.ep:
+        axes.set_ylim(-1, 1)
+    second = (
+        f"mean error by {given}; correcting it removes {found.removable:.0%} of the MSE"
+        if m.ep
+        else "every product is exact"
+    )
     figure.title(axes, mul.name, second, legend=True)
     return axes

@@ -60,7 +60,12 @@ def error_heatmap(
     _label_operand(axes.yaxis, "weight b", found.b)
     _add_bar(axes, image, end, int(np.abs(found.error).max()))
     m = mul.metrics()
-    figure.title(axes, mul.name, f"bias {m.bias:+.4g}, MAE {m.mae:.4g}, {mul.operands}")
+    found_error = (
+        f"bias {figure.signed(m.bias)}, MAE {m.mae:.4g}"
+        if m.ep
+        else "bias 0: every product is exact"
+    )
+    figure.title(axes, mul.name, f"{found_error}, {mul.operands}")
     return axes
 
 
@@ -75,7 +80,9 @@ def _label_operand(axis: Any, name: str, values: IntTable) -> None:
     count = len(values)
     step = max(count // 4, 1)
     ticks = sorted({*range(0, count, step), count - 1})
-    axis.set_ticks(ticks, [str(values[tick]) for tick in ticks], fontsize=8)
+    axis.set_ticks(
+        ticks, [f"{values[tick]}".replace("-", "−") for tick in ticks], fontsize=8
+    )
     axis.set_label_text(f"{name} (value)", fontsize=9)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matplotlib.ticker import MaxNLocator
+
 from .. import figure
 from ..error_profile import error_histogram as measure
 
@@ -37,17 +39,26 @@ def error_histogram(mul: Multiplier, *, ax: Axes | None = None) -> Axes:
     axes.axvline(0, color=figure.BLACK, linewidth=0.8)
     if m.ep:
         axes.axvline(
-            m.bias, color=figure.ORANGE, linestyle="--", label=f"bias {m.bias:+.4g}"
+            m.bias,
+            color=figure.ORANGE,
+            linestyle="--",
+            label=f"bias {figure.signed(m.bias)}",
         )
         figure.legend(axes)
     axes.set_yscale("log")
+    axes.minorticks_off()
     # Half of what a single product weighs, so that even that is a visible bar.
     axes.set_ylim(50 / mul.table.size, 150)
     if not m.ep:
         axes.set_xlim(-5, 5)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("error: approximate − exact", fontsize=9)
     axes.set_ylabel("share of products (%)", fontsize=9)
     figure.quiet(axes)
-    second = f"{100 - m.ep_percent:.4g} % of products exact, standard deviation {m.variance**0.5:.4g}"
+    second = (
+        f"{100 - m.ep_percent:.4g} % of products exact, "
+        f"standard deviation {m.variance**0.5:.4g}"
+    )
     figure.title(axes, mul.name, second, legend=bool(m.ep))
     return axes

@@ -34,15 +34,14 @@ def relative_error(mul: Multiplier, *, ax: Axes | None = None) -> Axes:
     axes = figure.start(ax)
     found = measure(mul)
     percent = 100 * found.mean.T
-    image = axes.imshow(
-        np.maximum(percent, 1e-9),
+    image: Any = axes.imshow(
+        np.ma.masked_equal(percent, 0),
         cmap=figure.SEQUENTIAL,
         norm=_scale(percent),
         aspect="auto",
     )
-    axes.set_box_aspect(1)
     for (row, column), value in np.ndenumerate(percent):
-        dark = image.norm(max(value, 1e-9)) > 0.55
+        dark = value > 0 and float(image.norm(float(value))) > 0.62
         axes.text(
             column,
             row,
