@@ -53,7 +53,7 @@ def main() -> None:
     """Runs the command line; errors of axsim are shown as a line, not a traceback."""
     warnings.showwarning = _show_warning
     try:
-        build_app()()
+        build_app()(prog_name="axsim")
     except AxsimError as problem:
         complain(f"{type(problem).__name__}: {problem}")
         sys.exit(2)

@@ -144,7 +144,7 @@ def _problems(mul: Multiplier, match: _Match | None) -> Iterator[str]:
         published = f"; {owner.name} has MAE {owner.mae:g}" if owner else ""
         yield (
             f"{label} shows the known defect of AdaPT's table converter: each product "
-            "of two negative operands is that of their magnitudes, while those of mixed "
+            "of two negative operands is that of their magnitudes, but those of mixed "
             f"signs differ. Its MAE is {mul.metrics().mae:.5g}{published}. Unless the "
             "circuit approximates the finished product, make the table anew from its C "
             "model: axsim convert MODEL.c TABLE.bin --allow-compile."
@@ -174,24 +174,26 @@ def _other_owner(name: str, match: _Match | None) -> Circuit | None:
 
 
 def _misnamed(mul: Multiplier, label: str, owner: Circuit, match: _Match | None) -> str:
-    belongs = f"the name {mul.name} belongs to another circuit, of MAE {owner.mae:g}"
+    if owner.name == mul.name:
+        belongs = f"version 1 of {ORIGIN} gives the name {mul.name} to another circuit"
+    else:
+        belongs = f"version 2022 of {ORIGIN} gives the name {mul.name} to {owner.name}"
+    belongs += f", of MAE {owner.mae:g}"
     if match is None:
         return (
-            f"{label} is none of the known circuits, and {belongs}; this table has MAE "
+            f"{label} is none of the known circuits, but {belongs}; this table has MAE "
             f"{mul.metrics().mae:.5g}. No published power, area or delay is attached: "
             "cite the table by its hash, or rename it."
         )
-    edition = "version 2022" if mul.name in match.later_names else ""
-    calls = f", which {edition} calls {mul.name}" if edition else ""
-    first = " in version 1" if edition else ""
+    later = ", in version 2022 called so" if mul.name in match.later_names else ""
     return (
-        f"{label} holds {match.names[0]}{calls}; {belongs}{first}. Figures and cost "
-        f"are those of {match.names[0]}; rename the file to match."
+        f"{label} holds {match.names[0]}{later}, but {belongs}. Figures and cost are "
+        f"those of {match.names[0]}; rename the file to match."
     )
 
 
 def has_adapt_defect(mul: Multiplier) -> bool:
-    """Whether M[a, b] = M[-a, -b] for all a, b in -127..-1, but M[-a, b] != -M[a, b].
+    """Whether M[a, b] = M[-a, -b] for all a, b in -127..-1, not M[-a, b] = -M[a, b].
 
     AdaPT's notebook passes magnitudes to the circuit where both operands are negative.
     """
