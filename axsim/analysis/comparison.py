@@ -1,0 +1,100 @@
+"""What a report says of several multipliers together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..console import progress
+from ..errors import TableError
+from . import plot
+from .front import COSTS, listed, origins
+from .page import Html, join, picture, table, tag
+from .table_section import CAPTIONS, table_section
+
+if TYPE_CHECKING:
+    from ..tables.multiplier import Multiplier
+
+# A page of a hundred tables with every plot would be too large to open.
+ALL_PLOTS_UP_TO = 8
+CAPTION = (
+    "Every dot is a design; the line joins those that no other beats in both error and "
+    "{cost}. A design far above the line pays {cost} for nothing; a long step is a gap "
+    "where a new design would help."
+)
+
+
+def overview(muls: Sequence[Multiplier]) -> Html:
+    """The scatter of error against cost and the table of all figures."""
+    return join(
+        [tag("h2", "Error against cost"), *_scatters(muls),
+         tag("h2", "All tables, by mean absolute error"), _figures(muls)]
+    )  # fmt: skip
+
+
+def details(muls: Sequence[Multiplier]) -> Html:
+    """A section for each multiplier, folded until asked for."""
+    plots = tuple(CAPTIONS) if len(muls) <= ALL_PLOTS_UP_TO else ("error_heatmap",)
+    note = (
+        [tag("p", "Of so many tables only the heatmaps are drawn; ",
+             tag("code", "axsim report NAME"), " draws the rest.", class_="muted")]
+        if len(plots) < len(CAPTIONS) else []
+    )  # fmt: skip
+    sections = (
+        tag("details", tag("summary", mul.name, id=f"table-{i}"),
+            table_section(mul, plots))
+        for i, mul in enumerate(progress(muls, "drawing"))
+    )  # fmt: skip
+    return join([*note, *sections])
+
+
+def by_error(muls: Sequence[Multiplier]) -> list[Multiplier]:
+    """The multipliers from the most exact to the least."""
+    return sorted(muls, key=lambda mul: mul.metrics().mae_percent)
+
+
+def _scatters(muls: Sequence[Multiplier]) -> list[Html]:
+    """One scatter for each origin of costs: they are never mixed."""
+    parts: list[Html] = []
+    for origin in origins(muls):
+        try:
+            axes = plot.pareto(muls, origin=origin)
+        except TableError as problem:
+            parts.append(tag("p", str(problem), class_="muted"))
+        else:
+            parts.append(picture(axes, CAPTION.format(cost="power"), wide=True))
+    priceless = [mul.name for mul in muls if mul.cost is None]
+    if priceless:
+        sentence = f"Without a published cost, so in no scatter: {listed(priceless)}."
+        parts.append(tag("p", sentence, class_="muted"))
+    return parts
+
+
+def _figures(muls: Sequence[Multiplier]) -> Html:
+    units = {mul.cost.units for mul in muls if mul.cost}
+    shared = next(iter(units)) if len(units) == 1 else None
+    costs = [f"{cost} ({unit})" for cost, unit in zip(COSTS, shared, strict=True)
+             ] if shared else list(COSTS)  # fmt: skip
+    head = ("table", "operands", "MAE %", "WCE %", "bias %", "EP %", "MRE %", "rank",
+            *costs, "cost by")  # fmt: skip
+    rows = [_row(i, mul, with_units=shared is None) for i, mul in enumerate(muls)]
+    return table(head, rows, words=("table", "operands", "cost by"))
+
+
+def _row(index: int, mul: Multiplier, with_units: bool) -> tuple[str, ...]:
+    m = mul.metrics()
+    errors = (m.mae_percent, m.wce_percent, m.bias_percent, m.ep_percent, m.mre_percent)
+    units = mul.cost.units if mul.cost else ("", "", "")
+    costs: list[str] = []
+    for cost, unit in zip(COSTS, units, strict=True):
+        value = getattr(mul.cost, cost, None)
+        known = f"{value:.3g} {unit if with_units else ''}" if value is not None else ""
+        costs.append(known.strip())
+    return (
+        tag("a", mul.name, href=f"#table-{index}"),
+        mul.operands,
+        *(f"{value:.3g}" for value in errors),
+        str(mul.rank),
+        *costs,
+        mul.cost.origin if mul.cost else "unknown",
+    )
