@@ -112,10 +112,10 @@ def test_a_shipped_file_that_was_changed_is_refused(folder: Path) -> None:
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(content)
-    with pytest.raises(TableError, match="is not the table that index.toml describes"):
+    with pytest.raises(TableError, match=r"is not the table that index\.toml describes"):
         shipped_table("mul8u_exact")
     path.write_bytes(content[:77])
-    with pytest.raises(TableError, match="is not the table that index.toml describes"):
+    with pytest.raises(TableError, match=r"is not the table that index\.toml describes"):
         shipped_table("mul8u_exact")
 
 
