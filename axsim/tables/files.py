@@ -240,7 +240,8 @@ def _expand(item: str) -> list[str | Path]:
         return [item if _is_shipped_name(item) else path]
     # Path.glob refuses absolute patterns.
     matches = (Path(each) for each in glob.glob(item, recursive=True))  # noqa: PTH207
-    files = sorted(each for each in matches if each.is_file())
+    known = extensions()
+    files = sorted(p for p in matches if p.is_file() and p.suffix.lower() in known)
     names = [name for name in shipped_names() if fnmatchcase(name, item)]
     if not files and not names:
         raise TableError(f"no file and no shipped table matches {item!r}.")
