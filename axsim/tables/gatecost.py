@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .cost import MODEL_UNITS, Cost
-from .metrics import Weights
+from .metrics import Weights, pair_weights
 from .netlist import Netlist, build_netlist
 from .partial_products import add_rows, partial_products
 
@@ -48,6 +48,9 @@ def gate_cost(
         netlist: any circuit.
         a: counts of each raw code of the first operand; None for uniform.
         b: counts of each raw code of the second operand; None for uniform.
+
+    Raises:
+        TableError: if a histogram does not fit its operand.
 
     Example:
         >>> from axsim.tables.netlist import build_netlist
@@ -108,15 +111,10 @@ def _high_probability(
     netlist: Netlist, a: npt.ArrayLike | None, b: npt.ArrayLike | None
 ) -> Weights:
     """How probable it is that each gate's output is 1."""
-    gates = range(netlist.first_gate, netlist.first_gate + len(netlist.gates))
-    if a is None and b is None:
+    weights = pair_weights((1 << netlist.bits[0], 1 << netlist.bits[1]), a, b, None)
+    if weights is None:
         ones = np.bitwise_count(netlist.values[netlist.first_gate :])
         return ones.sum(axis=1, dtype=np.int64) / (1 << sum(netlist.bits))
-    rows = _shares(a, 1 << netlist.bits[0])
-    columns = _shares(b, 1 << netlist.bits[1])
-    return np.array([rows @ (netlist.node_bits(node) @ columns) for node in gates])
-
-
-def _shares(counts: npt.ArrayLike | None, size: int) -> Weights:
-    weights = np.ones(size) if counts is None else np.asarray(counts, np.float64)
-    return weights / weights.sum()
+    share = weights / weights.sum()
+    gates = range(netlist.first_gate, netlist.first_gate + len(netlist.gates))
+    return np.array([np.vdot(netlist.node_bits(node), share) for node in gates])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from axsim.errors import TableError
 from axsim.tables.catalogue import data_folder
 from axsim.tables.designs import build_design, find_design
 from axsim.tables.gatecost import BASIS, GateCost, gate_cost, model_cost
@@ -121,6 +122,11 @@ def test_histograms_weigh_pairs_as_counting_them_does(seed: int) -> None:
         for gate, p in zip(netlist.gates, high, strict=True)
     )
     assert gate_cost(netlist, a, b).energy == pytest.approx(energy)
+
+
+def test_a_histogram_of_the_wrong_size_is_refused() -> None:
+    with pytest.raises(TableError, match=r"histogram b has shape \(16,\)"):
+        gate_cost(find_design("mul8u_trunc_8").netlist(), b=np.ones(16))
 
 
 def test_uniform_histograms_change_nothing() -> None:

@@ -90,7 +90,7 @@ def _family(name: str, shipped: tuple[str, ...]) -> Family:
     cell, sums, carries = CELLS[name]
     return Family(
         name=name,
-        summary=f"Array with approximate mirror adders of kind {name[-1]} below column k.",
+        summary=f"Array with approximate mirror adders {name[-1]} below column k.",
         citation="V. Gupta, D. Mohapatra, A. Raghunathan, K. Roy, Low-Power Digital "
         "Signal Processing Using Approximate Adders, IEEE Trans. Computer-Aided Design "
         "of Integrated Circuits and Systems, 2013",
@@ -101,4 +101,17 @@ def _family(name: str, shipped: tuple[str, ...]) -> Family:
     )
 
 
-FAMILIES = tuple(_family(name, (f"mul8u_{name}_8",)) for name in CELLS)
+SHIPPED = {
+    "ama1": ("mul8u_ama1_8",),
+    "ama2": ("mul8u_ama2_6",),
+    "ama3": ("mul8u_ama3_6",),
+    "ama4": ("mul8u_ama4_8",),
+    "ama5": (
+        "mul8u_ama5_6",
+        "mul8u_ama5_8",
+        "mul8u_ama5_10",
+        "mul8u_ama5_12",
+        "mul8s_sm_ama5_8",
+    ),
+}
+FAMILIES = tuple(_family(name, SHIPPED[name]) for name in CELLS)

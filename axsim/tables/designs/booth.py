@@ -116,7 +116,8 @@ def _columns(shape: Shape) -> tuple[int, int]:
 
 LIU = (
     "W. Liu, L. Qian, C. Wang, H. Jiang, J. Han, F. Lombardi, Design of Approximate "
-    "Radix-4 Booth Multipliers for Error-Tolerant Computing, IEEE Trans. Computers, 2017"
+    "Radix-4 Booth Multipliers for Error-Tolerant Computing, IEEE Trans. Computers, "
+    "2017"
 )
 FAMILIES = (
     Family(
@@ -125,12 +126,17 @@ FAMILIES = (
         "k = 0.",
         citation="F. Farshchi, M. S. Abrishami, S. M. Fakhraie, New Approximate "
         "Multiplier for Low Power Digital Signal Processing, Int. Symp. Computer "
-        "Architecture and Digital Systems, 2013 (type 1)",
+        "Architecture and Digital Systems, 2013 (bits that complete a negative row are "
+        "dropped with their column)",
         circuit=partial(circuit, no_bit),
         product=partial(product, no_bit),
         parameters=(Parameter("the number k of dropped columns", _columns_from_0),),
         signs="s",
-        shipped=("mul8s_booth_6",),
+        shipped=(
+            "mul8s_booth_4",
+            "mul8s_booth_6",
+            "mul8s_booth_8",
+        ),
     ),
     Family(
         name="abm1",
@@ -141,7 +147,10 @@ FAMILIES = (
         product=partial(product, first_bit),
         parameters=(Parameter("the number k of approximate columns", _columns),),
         signs="s",
-        shipped=("mul8s_abm1_6",),
+        shipped=(
+            "mul8s_abm1_6",
+            "mul8s_abm1_8",
+        ),
     ),
     Family(
         name="abm2",
@@ -152,6 +161,9 @@ FAMILIES = (
         product=partial(product, second_bit),
         parameters=(Parameter("the number k of approximate columns", _columns),),
         signs="s",
-        shipped=("mul8s_abm2_6",),
+        shipped=(
+            "mul8s_abm2_6",
+            "mul8s_abm2_8",
+        ),
     ),
 )

@@ -86,7 +86,16 @@ FAMILIES = (
             Parameter("the vertical break v", _columns, "v"),
         ),
         signs="us",
-        shipped=("mul8u_bam_h2_v5",),
+        shipped=(
+            "mul8u_bam_h1_v6",
+            "mul8u_bam_h2_v5",
+            "mul8u_bam_h3_v7",
+            "mul8u_bam_h5_v9",
+            "mul8u_bam_h6_v10",
+            "mul8s_bam_h2_v5",
+            "mul8s_bam_h3_v6",
+            "mul8x4u_bam_h1_v3",
+        ),
     ),
     Family(
         name="perf",
@@ -101,7 +110,10 @@ FAMILIES = (
             Parameter("the number k of perforated rows", _rows_from, "k"),
         ),
         signs="us",
-        shipped=("mul8u_perf_j2_k2",),
+        shipped=(
+            "mul8u_perf_j1_k2",
+            "mul8s_perf_j1_k3",
+        ),
     ),
     Family(
         name="narrow",
@@ -116,6 +128,14 @@ FAMILIES = (
             Parameter("the number of ignored bits of b", _below_b, "b"),
         ),
         signs="us",
-        shipped=("mul8s_narrow_a0_b1",),
+        shipped=(
+            "mul8u_narrow_a1_b1",
+            "mul8u_narrow_a2_b2",
+            "mul8s_narrow_a1_b1",
+            "mul8s_narrow_a2_b2",
+            "mul8s_narrow_a3_b3",
+            "mul8s_narrow_a4_b4",
+            "mul8s_narrow_a5_b5",
+        ),
     ),
 )

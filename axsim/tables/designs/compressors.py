@@ -87,7 +87,11 @@ def product(value: Callable[..., IntArray], a: Operand, b: Operand, k: int) -> I
         [a[w - j] & b[j] for j in range(len(b)) if 0 <= w - j < len(a)]
         for w in range(len(a) + len(b))
     ]
-    adders = {2: partial(_split, _sum), 3: partial(_split, _sum), 4: partial(_split, value)}
+    adders = {
+        2: partial(_split, _sum),
+        3: partial(_split, _sum),
+        4: partial(_split, value),
+    }
     rows = _lowered(columns, k, adders)
     parts = (bit << w for w, column in enumerate(rows) for bit in column)
     return sum(parts, np.zeros((), np.int64))
@@ -97,7 +101,9 @@ def _sum(*bits: IntArray) -> IntArray:
     return np.sum(bits, axis=0)
 
 
-def _split(value: Callable[..., IntArray], *bits: IntArray) -> tuple[IntArray, IntArray]:
+def _split(
+    value: Callable[..., IntArray], *bits: IntArray
+) -> tuple[IntArray, IntArray]:
     total = value(*bits)
     return total & 1, total >> 1
 
@@ -115,7 +121,8 @@ def _lowered(
 
 
 def _columns(shape: Shape) -> tuple[int, int]:
-    return 3, shape.a + shape.b
+    """No column above is high enough for a compressor."""
+    return 3, max(3, shape.a + shape.b - 3)
 
 
 def _family(
@@ -154,7 +161,7 @@ FAMILIES = (
         "Z. Yang, J. Han, F. Lombardi, Approximate Compressors for Error-Resilient "
         "Multiplier Design, IEEE Int. Symp. Defect and Fault Tolerance, 2015",
         (yang, _yang_value),
-        ["mul8u_yang_8"],
+        ["mul8u_yang_8", "mul8u_yang_13"],
     ),
     _family(
         "lin",
@@ -163,7 +170,7 @@ FAMILIES = (
         "C.-H. Lin, I.-C. Lin, High Accuracy Approximate Multiplier with Error "
         "Correction, IEEE Int. Conf. Computer Design, 2013",
         (lin, _lin_value),
-        ["mul8u_lin_8"],
+        ["mul8u_lin_13"],
     ),
     _family(
         "venkatachalam",
@@ -172,6 +179,6 @@ FAMILIES = (
         "S. Venkatachalam, S.-B. Ko, Design of Power and Area Efficient Approximate "
         "Multipliers, IEEE Trans. VLSI Systems, 2017 (the compressor)",
         (venkatachalam, _venkatachalam_value),
-        ["mul8u_venkatachalam_8"],
+        ["mul8u_venkatachalam_6", "mul8u_venkatachalam_10"],
     ),
 )

@@ -60,12 +60,16 @@ FAMILIES = (
         name="etm",
         summary="Error-tolerant: high parts multiplied, the product of the s low bits "
         "filled with ones from the first one on; exact where both high parts are 0.",
-        citation="K. Y. Kyaw, W. L. Goh, K. S. Yeo, Low-Power High-Speed Multiplier for "
-        "Error-Tolerant Application, IEEE Int. Conf. Electron Devices and Solid-State "
-        "Circuits, 2010 (s is half the width)",
+        citation="K. Y. Kyaw, W. L. Goh, K. S. Yeo, Low-Power High-Speed Multiplier "
+        "for Error-Tolerant Application, IEEE Int. Conf. Electron Devices and "
+        "Solid-State Circuits, 2010 (s is half the width)",
         circuit=circuit,
         product=product,
         parameters=(Parameter("the number s of low bits", _low_widths),),
-        shipped=("mul8u_etm_4",),
+        shipped=(
+            "mul8u_etm_2",
+            "mul8u_etm_4",
+            "mul8s_sm_etm_4",
+        ),
     ),
 )

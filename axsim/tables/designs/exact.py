@@ -33,7 +33,12 @@ FAMILIES = (
         circuit=array_circuit,
         product=product,
         signs="us",
-        shipped=("mul8u_exact", "mul8s_exact", "mul8x4u_exact", "mul4u_exact"),
+        shipped=(
+            "mul8u_exact",
+            "mul8s_exact",
+            "mul8x4u_exact",
+            "mul4u_exact",
+        ),
     ),
     Family(
         name="wallace",

@@ -1,4 +1,4 @@
-"""The iterative logarithmic multiplier: each step multiplies what the last left over."""
+"""The iterative logarithmic multiplier: each step takes up what the last left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _without(x: Nets, leading: Nets) -> list[Net]:
 
 
 def product(a: Operand, b: Operand, n: int) -> IntArray:
-    """a * b less the product of what both operands have below their n + 1 highest ones."""
+    """a * b less the product of the operands without their n + 1 highest ones."""
     return a.value * b.value - _residue(a.value, n + 1) * _residue(b.value, n + 1)
 
 
@@ -46,11 +46,14 @@ FAMILIES = (
     Family(
         name="ilm",
         summary="Iterative logarithmic multiplier with n correction steps.",
-        citation="Z. Babić, A. Avramović, P. Bulić, An Iterative Logarithmic Multiplier, "
-        "Microprocessors and Microsystems, 2011",
+        citation="Z. Babić, A. Avramović, P. Bulić, An Iterative Logarithmic "
+        "Multiplier, Microprocessors and Microsystems, 2011",
         circuit=circuit,
         product=product,
         parameters=(Parameter("the number n of corrections", _corrections),),
-        shipped=("mul8u_ilm_0", "mul8u_ilm_1"),
+        shipped=(
+            "mul8u_ilm_0",
+            "mul8u_ilm_1",
+        ),
     ),
 )

@@ -57,7 +57,10 @@ def mitchell_product(a: Operand, b: Operand) -> IntArray:
 
 
 def mitchell_value(x: IntArray, y: IntArray) -> IntArray:
-    """2^(k+l) (1 + f + g) for x = 2^k (1 + f), y = 2^l (1 + g); twice f + g from 1 on."""
+    """2^(p+q) (1 + f + g) for x = 2^p (1 + f), y = 2^q (1 + g).
+
+    Where f + g reaches 1, 2^(p+q+1) (f + g).
+    """
     first, second = 1 << floor_log2(x), 1 << floor_log2(y)
     both = first * second
     fractions = (x - first) * second + (y - second) * first
@@ -136,37 +139,50 @@ FAMILIES = (
         "Logarithms, IRE Trans. Electronic Computers, 1962",
         circuit=mitchell_circuit,
         product=mitchell_product,
-        shipped=("mul8u_mitchell",),
+        shipped=(
+            "mul8u_mitchell",
+            "mul8s_sm_mitchell",
+            "mul8x4u_mitchell",
+            "mul4u_mitchell",
+        ),
     ),
     Family(
         name="almsoa",
-        summary="Mitchell with a set-one adder: the m low bits of the sum of logarithms "
-        "are 1.",
+        summary="Mitchell with a set-one adder: the m low bits of the sum of "
+        "logarithms are 1.",
         citation=LIU,
         circuit=set_one_circuit,
         product=partial(approximate_sum_product, True),
         parameters=(Parameter("the number m of low bits set", _low_bits),),
-        shipped=("mul8u_almsoa_4",),
+        shipped=(
+            "mul8u_almsoa_3",
+            "mul8u_almsoa_5",
+        ),
     ),
     Family(
         name="almloa",
-        summary="Mitchell with a lower-part-OR adder for the m low bits of the sum of "
-        "logarithms.",
+        summary="Mitchell with a lower-part-OR adder for the m low bits of the sum "
+        "of logarithms.",
         citation=LIU,
         circuit=lower_or_circuit,
         product=partial(approximate_sum_product, False),
         parameters=(Parameter("the number m of low bits ORed", _low_bits),),
-        shipped=("mul8u_almloa_4",),
+        shipped=("mul8u_almloa_5",),
     ),
     Family(
         name="dralm",
         summary="Mitchell on unbiased dynamic segments of t bits.",
         citation="P. Yin, C. Wang, H. Waris, W. Liu, Y. Han, F. Lombardi, Design and "
-        "Analysis of Energy-Efficient Dynamic Range Approximate Logarithmic Multipliers "
-        "for Machine Learning, IEEE Trans. Sustainable Computing, 2021",
+        "Analysis of Energy-Efficient Dynamic Range Approximate Logarithmic "
+        "Multipliers for Machine Learning, IEEE Trans. Sustainable Computing, 2021",
         circuit=dynamic_range_circuit,
         product=dynamic_range_product,
         parameters=(Parameter("the segment width t", _segment_widths),),
-        shipped=("mul8u_dralm_4",),
+        shipped=(
+            "mul8u_dralm_3",
+            "mul8u_dralm_4",
+            "mul8u_dralm_5",
+            "mul8s_sm_dralm_4",
+        ),
     ),
 )

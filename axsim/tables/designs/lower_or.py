@@ -27,7 +27,7 @@ def product(a: Operand, b: Operand, k: int) -> IntArray:
 
 
 def _columns(shape: Shape) -> tuple[int, int]:
-    return 2, min(shape.a, shape.b) - 1 if shape.signed else shape.a + shape.b - 1
+    return 2, min(shape.a, shape.b) - 1 if shape.signed else shape.a + shape.b - 2
 
 
 FAMILIES = (
@@ -42,6 +42,16 @@ FAMILIES = (
         product=product,
         parameters=(Parameter("the number k of ORed columns", _columns),),
         signs="us",
-        shipped=("mul8u_loa_6",),
+        shipped=(
+            "mul8u_loa_4",
+            "mul8u_loa_6",
+            "mul8u_loa_8",
+            "mul8u_loa_10",
+            "mul8u_loa_12",
+            "mul8s_loa_7",
+            "mul8s_sm_loa_9",
+            "mul8x4u_loa_4",
+            "mul4u_loa_3",
+        ),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..components import negate_if
+from ..components import at, negate_if
 from ..netlist import Bus, Net
 from .operand import IntArray, Operand
 
@@ -19,7 +19,8 @@ def by_magnitude(
     The magnitude of n bits holds 2^(n-1), so the lowest value is multiplied like any.
     """
     product = circuit(_absolute(a), _absolute(b), *values)
-    return negate_if(a[-1] ^ b[-1], product)
+    word = [at(product, i) for i in range(len(a) + len(b))]
+    return negate_if(a[-1] ^ b[-1], word)
 
 
 def _absolute(x: Bus) -> Bus:

@@ -57,4 +57,4 @@ def floor_log2(value: IntArray) -> IntArray:
         >>> floor_log2(np.array([0, 1, 7, 8]))
         array([0, 0, 2, 3])
     """
-    return np.sum([value >> i > 0 for i in range(1, 17)], axis=0, dtype=np.int64)
+    return np.array([value >> i > 0 for i in range(1, 17)]).sum(axis=0, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Multipliers that round operands: to a power of two (RoBA), or part of them (TOSAM)."""
+"""Multipliers of rounded operands: powers of two (RoBA) or odd numbers (TOSAM)."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def nearest_power_value(x: IntArray) -> IntArray:
 
 
 def tosam_circuit(a: Bus, b: Bus, h: int, t: int) -> list[Net]:
-    """2^(k+l) (1 + f + g + f' g'): f, g cut to t bits, f', g' to h bits and a half."""
+    """2^(p+q) (1 + f + g + f' g'): f, g cut to t bits, f', g' to h bits and a half."""
     scale = max(t, 2 * h + 2)
-    (k, f), (l, g) = _normalised(a, t), _normalised(b, t)
+    (p, f), (q, g) = _normalised(a, t), _normalised(b, t)
     short_f, short_g = ([ONE, *part[t - h :]] for part in (f, g))
     small = add_rows(partial_products(Bus(short_f, False), Bus(short_g, False)))
     linear = [ZERO] * (scale - t) + add(f, g)
     total = add([ZERO] * (scale - 2 * h - 2) + small, linear, width=scale + 2)
     whole = add(total[scale:], [ONE], width=2)
     width = len(a) + len(b)
-    shifted = shift_left([*total[:scale], *whole], add(k, l), width + scale)
+    shifted = shift_left([*total[:scale], *whole], add(p, q), width + scale)
     return gate_with(any_of(a) & any_of(b), shifted[scale:])
 
 
@@ -79,12 +79,14 @@ def _normalised(x: Nets, t: int) -> tuple[list[Net], list[Net]]:
 
 def tosam_product(a: Operand, b: Operand, h: int, t: int) -> IntArray:
     scale = max(t, 2 * h + 2)
-    k, l = floor_log2(a.value), floor_log2(b.value)
+    p, q = floor_log2(a.value), floor_log2(b.value)
     f, g = _fraction(a.value, t), _fraction(b.value, t)
     # h bits and a half: odd numbers of h + 1 bits.
     short = (2 * (f >> (t - h)) + 1) * (2 * (g >> (t - h)) + 1)
-    sum_of_terms = (1 << scale) + (f + g << (scale - t)) + (short << (scale - 2 * h - 2))
-    return np.where(a.value * b.value == 0, 0, sum_of_terms << (k + l) >> scale)
+    sum_of_terms = (
+        (1 << scale) + (f + g << (scale - t)) + (short << (scale - 2 * h - 2))
+    )
+    return np.where(a.value * b.value == 0, 0, sum_of_terms << (p + q) >> scale)
 
 
 def _fraction(value: IntArray, bits: int) -> IntArray:
@@ -103,15 +105,18 @@ def _added_bits(shape: Shape, h: int) -> tuple[int, int]:
 FAMILIES = (
     Family(
         name="roba",
-        summary="Rounding-based: the product of the differences to the nearest powers of "
-        "two is left out; on magnitudes where signed.",
-        citation="R. Zendegani, M. Kamal, M. Bahadori, A. Afzali-Kusha, M. Pedram, RoBA "
-        "Multiplier: A Rounding-Based Approximate Multiplier for High-Speed yet "
+        summary="Rounding-based: the product of the differences to the nearest powers "
+        "of two is left out; on magnitudes where signed.",
+        citation="R. Zendegani, M. Kamal, M. Bahadori, A. Afzali-Kusha, M. Pedram, "
+        "RoBA Multiplier: A Rounding-Based Approximate Multiplier for High-Speed yet "
         "Energy-Efficient Digital Signal Processing, IEEE Trans. VLSI Systems, 2017",
         circuit=roba_circuit,
         product=roba_product,
         signs="us",
-        shipped=("mul8u_roba",),
+        shipped=(
+            "mul8u_roba",
+            "mul8s_roba",
+        ),
     ),
     Family(
         name="tosam",
@@ -126,6 +131,12 @@ FAMILIES = (
             Parameter("the number h of multiplied bits", _multiplied_bits, "h"),
             Parameter("the number t of added bits", _added_bits, "t"),
         ),
-        shipped=("mul8u_tosam_h1_t5",),
+        shipped=(
+            "mul8u_tosam_h0_t3",
+            "mul8u_tosam_h1_t5",
+            "mul8u_tosam_h2_t6",
+            "mul8u_tosam_h3_t7",
+            "mul8s_sm_tosam_h1_t5",
+        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Multipliers of segments: a few bits of each operand, multiplied exactly, shifted back.
+"""Multipliers of segments: a few bits of each operand, multiplied exactly.
 
 The segment begins at the leading one (dynamic) or at one of two or three fixed places
 (static).
@@ -142,7 +142,16 @@ FAMILIES = (
         product=drum_product,
         parameters=(Parameter("the segment width k", _dynamic_widths),),
         signs="us",
-        shipped=("mul8u_drum_4",),
+        shipped=(
+            "mul8u_drum_3",
+            "mul8u_drum_4",
+            "mul8u_drum_5",
+            "mul8u_drum_6",
+            "mul8s_drum_3",
+            "mul8s_drum_4",
+            "mul8s_drum_6",
+            "mul8x4u_drum_3",
+        ),
     ),
     Family(
         name="dsm",
@@ -151,7 +160,7 @@ FAMILIES = (
         circuit=dsm_circuit,
         product=dsm_product,
         parameters=(Parameter("the segment width k", _dynamic_widths),),
-        shipped=("mul8u_dsm_4",),
+        shipped=("mul8u_dsm_5",),
     ),
     Family(
         name="ssm",
@@ -161,7 +170,12 @@ FAMILIES = (
         circuit=partial(static_circuit, False),
         product=partial(static_product, False),
         parameters=(Parameter("the segment width m", _static_widths),),
-        shipped=("mul8u_ssm_5",),
+        shipped=(
+            "mul8u_ssm_4",
+            "mul8u_ssm_5",
+            "mul8u_ssm_6",
+            "mul8s_sm_ssm_5",
+        ),
     ),
     Family(
         name="essm",
@@ -170,6 +184,9 @@ FAMILIES = (
         circuit=partial(static_circuit, True),
         product=partial(static_product, True),
         parameters=(Parameter("the segment width m", _widths_with_middle),),
-        shipped=("mul8u_essm_4",),
+        shipped=(
+            "mul8u_essm_4",
+            "mul8u_essm_5",
+        ),
     ),
 )

@@ -94,7 +94,21 @@ FAMILIES = (
         product=truncated_product,
         parameters=(Parameter("the number k of dropped columns", _columns),),
         signs="us",
-        shipped=("mul8u_trunc_6",),
+        shipped=(
+            "mul8u_trunc_2",
+            "mul8u_trunc_4",
+            "mul8u_trunc_6",
+            "mul8u_trunc_7",
+            "mul8u_trunc_8",
+            "mul8u_trunc_9",
+            "mul8u_trunc_10",
+            "mul8u_trunc_11",
+            "mul8u_trunc_12",
+            "mul8s_trunc_4",
+            "mul8s_sm_trunc_8",
+            "mul8x4u_trunc_4",
+            "mul4u_trunc_3",
+        ),
     ),
     Family(
         name="trunccc",
@@ -105,7 +119,11 @@ FAMILIES = (
         product=constant_product,
         parameters=(Parameter("the number k of dropped columns", _half_of_columns),),
         signs="us",
-        shipped=("mul8u_trunccc_6",),
+        shipped=(
+            "mul8u_trunccc_5",
+            "mul8u_trunccc_7",
+            "mul8s_trunccc_6",
+        ),
     ),
     Family(
         name="truncvc",
@@ -116,6 +134,10 @@ FAMILIES = (
         product=variable_product,
         parameters=(Parameter("the number k of dropped columns", _half_of_columns),),
         signs="us",
-        shipped=("mul8u_truncvc_6",),
+        shipped=(
+            "mul8u_truncvc_4",
+            "mul8u_truncvc_7",
+            "mul8s_truncvc_6",
+        ),
     ),
 )
