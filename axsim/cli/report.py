@@ -44,7 +44,7 @@ def report(
         typer.Option("--allow-compile", help="Compile and run .c models."),
     ] = False,
 ) -> None:
-    """Print a multiplier's card, or compare several, and write an HTML page."""
+    """Print a table's card, or compare several, and write an HTML page."""
     muls = ax.load_multipliers(
         tables,
         signed=signed,

@@ -1,7 +1,7 @@
 """Running a notebook in a fresh kernel of this interpreter.
 
-`python tests/notebooks/notebook_kernel.py notebooks/*.ipynb` runs notebooks again and stores
-their new outputs.
+`python tests/notebooks/notebook_kernel.py notebooks/*.ipynb` runs notebooks again and
+stores their new outputs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ class ThisPython(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+        ]
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
@@ -36,7 +42,7 @@ def read(path: Path) -> Any:
 
 
 def execute(path: Path, folder: Path) -> Any:
-    """The notebook with fresh outputs, run in `folder`; an error of a cell is raised."""
+    """The notebook with fresh outputs, run in `folder`; an error is raised."""
     notebook = read(path)
     client = NotebookClient(
         notebook,
@@ -52,7 +58,11 @@ def store(path: Path) -> None:
     """Runs a notebook in its own folder and writes it back with its outputs."""
     notebook = execute(path, path.parent)
     notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "kernelspec": {
+            "display_name": "Python 3",
+            "language": "python",
+            "name": "python3",
+        },
         "language_info": {"name": "python"},
     }
     nbformat.write(notebook, path)

@@ -57,7 +57,9 @@ def test_committed_outputs_are_complete(path: Path) -> None:
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
-    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert not [
+        o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"
+    ]
 
 
 @each_notebook
