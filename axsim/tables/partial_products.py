@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from .components import Nets, add, constant, full_adder, half_adder
 from .netlist import ZERO, Bus, Net
@@ -10,6 +11,8 @@ from .netlist import ZERO, Bus, Net
 Keep = Callable[[int, int], bool]
 Rows = list[list[Net]]
 Columns = list[list[Net]]
+Bit = TypeVar("Bit")
+Pick = Callable[[int, int], tuple[int, Callable[..., tuple[Bit, Bit]]]]
 
 
 def keep_all(i: int, j: int) -> bool:
@@ -63,8 +66,8 @@ def dadda(columns: Columns) -> list[Net]:
     L. Dadda, "Some Schemes for Parallel Multipliers", Alta Frequenza, 1965.
     """
     for target in _dadda_heights(max(map(len, columns))):
-        columns = _lower(columns, target)
-    return _add_two_rows(columns)
+        columns = lower(columns, target, lambda _, excess: _adder(excess))
+    return add_two_rows(columns)
 
 
 def _dadda_heights(height: int) -> list[int]:
@@ -75,22 +78,28 @@ def _dadda_heights(height: int) -> list[int]:
     return [h for h in reversed(heights) if h < height]
 
 
-def _lower(columns: Columns, target: int) -> Columns:
-    """Just enough adders that no column is higher than the target."""
-    lowered: Columns = [[] for _ in range(len(columns) + 1)]
-    for weight, column in enumerate(columns):
-        bits = column + lowered[weight]
-        lowered[weight] = []
-        done: list[Net] = []
-        while len(bits) + len(done) > target:
-            adder = full_adder if len(bits) + len(done) > target + 1 else half_adder
-            count = 3 if adder is full_adder else 2
-            bit, carry = adder(*bits[:count])
-            bits = bits[count:]
-            done.append(bit)
-            lowered[weight + 1].append(carry)
-        lowered[weight] = bits + done
-    return lowered[: len(columns)]
+def _adder(excess: int) -> tuple[int, Callable[..., tuple[Net, Net]]]:
+    return (3, full_adder) if excess > 1 else (2, half_adder)
+
+
+def lower(columns: list[list[Bit]], target: int, pick: Pick[Bit]) -> list[list[Bit]]:
+    """One stage of a tree: adders until no column is higher than the target.
+
+    Args:
+        columns: the bits of each weight, nets or anything else that adders take.
+        target: the height to reach.
+        pick: `pick(weight, excess)` gives the number of inputs and the adder, which
+            returns a bit of the same weight and a carry, for a column that is too
+            high by `excess`.
+    """
+    queues = [*map(list, columns), []]
+    for weight in range(len(columns)):
+        while (excess := len(queues[weight]) - target) > 0:
+            count, adder = pick(weight, excess)
+            bit, carry = adder(*queues[weight][:count])
+            queues[weight] = [*queues[weight][count:], bit]
+            queues[weight + 1].append(carry)
+    return queues[:-1]
 
 
 def wallace(columns: Columns) -> list[Net]:
@@ -101,7 +110,7 @@ def wallace(columns: Columns) -> list[Net]:
     """
     while max(map(len, columns)) > 2:
         columns = _compress(columns)
-    return _add_two_rows(columns)
+    return add_two_rows(columns)
 
 
 def _compress(columns: Columns) -> Columns:
@@ -122,7 +131,8 @@ def _compress(columns: Columns) -> Columns:
     return compressed[: len(columns)]
 
 
-def _add_two_rows(columns: Columns) -> list[Net]:
+def add_two_rows(columns: Columns) -> list[Net]:
+    """The sum of columns of at most two bits, by a ripple adder."""
     rows = [
         [column[r] if r < len(column) else ZERO for column in columns] for r in (0, 1)
     ]

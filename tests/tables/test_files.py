@@ -113,7 +113,7 @@ def missing(path: Path) -> None:
     ("name", "prepare", "message"),
     [
         ("mul8u_table.bin", missing, r"there is no file .*mul8u_table\.bin'\. Close "
-         r"names: 'mul8u_tabel\.bin'\."),
+         r"names: 'mul8u_tabel\.bin'.* Give the path of a table, or the name"),
         ("mul8u_x.bin", Path.mkdir, "is a folder; load_multiplier reads one file, "
          "load_multipliers every table in a folder"),
         ("mul8u_x.npy", os.mkfifo, "is not a regular file"),

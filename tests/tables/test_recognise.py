@@ -14,7 +14,7 @@ from axsim.tables import recognise as module
 from axsim.tables.catalogue import ShippedEntry
 from axsim.tables.cost import Cost
 from axsim.tables.files import load_multiplier
-from axsim.tables.recognise import recognise
+from axsim.tables.recognise import Identity, recognise
 
 #: Name, whether symmetric, rank of the error, power: as published.
 REAL = [
@@ -203,6 +203,15 @@ def test_a_shipped_table_is_known_by_its_content(
         recognise(mul.swapped())
 
 
+def test_a_shipped_name_is_taken_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(entry(exact(), "mul8u_shipped_2"), figures={"mae": 12.5})
+    monkeypatch.setattr(module, "shipped_names", lambda: ["mul8u_shipped_2"])
+    monkeypatch.setattr(module, "shipped_entry", lambda name: other)
+    message = "axsim ships another table called mul8u_shipped_2, of MAE 12.5"
+    with pytest.warns(AxsimWarning, match=message):
+        recognise(exact("mul8u_shipped_2"))
+
+
 def test_a_published_cost_goes_before_a_modelled_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -236,7 +245,9 @@ def test_the_defect_of_adapts_converter_is_a_warning() -> None:
     with pytest.warns(AxsimWarning, match="none of the known circuits"):
         recognise(sound)
     broken = Multiplier.from_function(with_adapt_defect, signed=True, name="mul8s_1L2H")
-    message = r"mul8s_1L2H .* the known defect of AdaPT.* mul8s_1L2H has MAE 53\.334"
+    message = (
+        r"mul8s_1L2H .* the known defect of AdaPT.* name mul8s_1L2H to .* MAE 53\.334"
+    )
     with pytest.warns(AxsimWarning, match=message) as caught:
         recognise(broken)
     assert len(caught) == 1
@@ -252,6 +263,7 @@ def test_sign_and_magnitude_designs_are_no_defect() -> None:
 
 
 def test_an_identity_reads_as_a_sentence() -> None:
-    assert str(recognise(exact()).identity) == (
-        "mul8u_1JFF of EvoApproxLib (also mul8u_1JJQ (v2022))"
-    )
+    identity = Identity("mul8u_KEM", ("mul8u_LK8 (v2022)",))
+    sentence = "mul8u_KEM of EvoApproxLib (also mul8u_LK8 (v2022))"
+    assert str(identity) == sentence
+    assert str(replace(identity, transposed=True)) == f"{sentence}, operands exchanged"

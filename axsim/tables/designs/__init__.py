@@ -10,5 +10,6 @@ from .design import families as families
 from .design import find_design as find_design
 from .design import shipped_names as shipped_names
 from .family import Family as Family
-from .family import Operand as Operand
 from .family import Parameter as Parameter
+from .operand import Operand as Operand
+from .operand import Shape as Shape

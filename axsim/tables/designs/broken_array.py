@@ -10,7 +10,8 @@ import numpy as np
 
 from ..netlist import ZERO, Bus, Net
 from ..partial_products import add_rows, partial_products
-from .family import Family, IntArray, Operand, Parameter, Shape
+from .family import Family, Parameter
+from .operand import IntArray, Operand, Shape
 
 
 def broken_circuit(a: Bus, b: Bus, h: int, v: int) -> list[Net]:

@@ -14,11 +14,12 @@ from ..metrics import IntTable
 from ..multiplier import Multiplier
 from ..naming import conventional_prefix
 from ..netlist import Netlist, build_netlist
-from .family import Family, Shape, operand_grid
+from .family import Family
 from .magnitude import by_magnitude, product_by_magnitude
+from .operand import Shape, operand_grid
 
 # Every other module of this package describes families.
-MACHINERY = {"family", "design", "magnitude"}
+MACHINERY = {"design", "family", "magnitude", "operand"}
 
 NAME = re.compile(r"mul([2-8])(?:x([2-8]))?([us])_(sm_)?([a-z][a-z0-9]*)((?:_\w+?)*)")
 
@@ -56,12 +57,18 @@ class Design:
         )
 
     def definition(self) -> IntTable:
-        """All products by the arithmetic definition, without the circuit."""
+        """All products by the arithmetic definition, without the circuit.
+
+        A product that leaves its 2^(bits_a + bits_b) values wraps, as a word does.
+        """
         a, b = operand_grid(self.shape)
         product = self.family.product
         if self.magnitude:
             product = partial(product_by_magnitude, product)
-        return product(a, b, *self.values).astype("int32")
+        full = 1 << (self.shape.a + self.shape.b)
+        lowest = -full // 2 if self.shape.signed else 0
+        wrapped = (product(a, b, *self.values) - lowest) % full + lowest
+        return wrapped.astype("int32")
 
     def multiplier(self) -> Multiplier:
         """The table that its circuit computes, and what the circuit costs."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..netlist import Bus, Net
 from ..partial_products import add_rows, columns_of, dadda, partial_products, wallace
-from .family import Family, IntArray, Operand
+from .family import Family
+from .operand import IntArray, Operand
 
 
 def array_circuit(a: Bus, b: Bus) -> list[Net]:

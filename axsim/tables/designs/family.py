@@ -5,55 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from ...errors import TableError
-from ..multiplier import operand_values
 from ..netlist import Net
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
-
-
-class Shape(NamedTuple):
-    """The widths of operands `a` and `b` in bits, and whether they are signed."""
-
-    a: int
-    b: int
-    signed: bool
-
-    def __str__(self) -> str:
-        return f"{'signed' if self.signed else 'unsigned'} {self.a}x{self.b}"
-
-
-class Operand:
-    """All values of one operand, shaped so that `a` and `b` broadcast to all pairs."""
-
-    def __init__(self, value: IntArray, bits: int, signed: bool) -> None:
-        self.value = value
-        self.bits = bits
-        self.signed = signed
-
-    def __len__(self) -> int:
-        return self.bits
-
-    def __getitem__(self, i: int) -> IntArray:
-        """Bit i of every value (of its two's complement), 0 or 1."""
-        return self.value >> i & 1
-
-
-def operand_grid(shape: Shape) -> tuple[Operand, Operand]:
-    """Operands `a` (a column) and `b` (a row) that run through all raw codes."""
-    a, b = (
-        operand_values(n, shape.signed).astype(np.int64) for n in (shape.a, shape.b)
-    )
-    return (
-        Operand(a[:, None], shape.a, shape.signed),
-        Operand(b[None, :], shape.b, shape.signed),
-    )
+from .operand import IntArray, Shape
 
 
 @dataclass(frozen=True)

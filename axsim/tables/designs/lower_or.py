@@ -7,7 +7,8 @@ import numpy as np
 from ..components import any_of
 from ..netlist import Bus, Net
 from ..partial_products import add_rows, columns_of, partial_products
-from .family import Family, IntArray, Operand, Parameter, Shape
+from .family import Family, Parameter
+from .operand import IntArray, Operand, Shape
 
 
 def circuit(a: Bus, b: Bus, k: int) -> list[Net]:

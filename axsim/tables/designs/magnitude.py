@@ -8,7 +8,7 @@ import numpy as np
 
 from ..components import negate_if
 from ..netlist import Bus, Net
-from .family import IntArray, Operand
+from .operand import IntArray, Operand
 
 
 def by_magnitude(

@@ -11,7 +11,8 @@ import numpy as np
 from ..components import add, constant
 from ..netlist import ZERO, Bus, Net
 from ..partial_products import add_rows, partial_products
-from .family import Family, IntArray, Operand, Parameter, Shape
+from .family import Family, Parameter
+from .operand import IntArray, Operand, Shape
 
 
 def dropped_sum(a: Operand, b: Operand, k: int) -> IntArray:

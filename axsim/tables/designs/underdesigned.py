@@ -9,7 +9,8 @@ import numpy as np
 from ..components import Nets, add, at
 from ..netlist import ZERO, Bus, Net
 from ..partial_products import add_rows, partial_products
-from .family import Family, IntArray, Operand, Parameter, Shape
+from .family import Family, Parameter
+from .operand import IntArray, Operand, Shape
 
 
 def circuit(a: Bus, b: Bus, k: int) -> list[Net]:
