@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..console import progress
-from ..errors import TableError
 from . import plot
-from .front import COSTS, listed, origins
+from .front import COSTS, comparable, listed
 from .page import Html, join, picture, table, tag
 from .table_section import CAPTIONS, table_section
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 ALL_PLOTS_UP_TO = 8
 CAPTION = (
     "Every dot is a design; the line joins those that no other beats in both error and "
-    "{cost}. A design far above the line pays {cost} for nothing; a long step is a gap "
+    "power. A design far above the line pays power for nothing; a long step is a gap "
     "where a new design would help."
 )
 
@@ -54,18 +53,14 @@ def by_error(muls: Sequence[Multiplier]) -> list[Multiplier]:
 
 
 def _scatters(muls: Sequence[Multiplier]) -> list[Html]:
-    """One scatter for each origin of costs: they are never mixed."""
-    parts: list[Html] = []
-    for origin in origins(muls):
-        try:
-            axes = plot.pareto(muls, origin=origin)
-        except TableError as problem:
-            parts.append(tag("p", str(problem), class_="muted"))
-        else:
-            parts.append(picture(axes, CAPTION.format(cost="power"), wide=True))
-    priceless = [mul.name for mul in muls if mul.cost is None]
-    if priceless:
-        sentence = f"Without a published cost, so in no scatter: {listed(priceless)}."
+    """One scatter for each way in which costs were obtained: they are never mixed."""
+    powered = [mul for mul in muls if mul.cost and mul.cost.power is not None]
+    groups = [group for group in comparable(powered) if len(group) > 1]
+    parts = [picture(plot.pareto(group), CAPTION, wide=True) for group in groups]
+    drawn = {id(mul) for group in groups for mul in group}
+    others = [mul.name for mul in muls if id(mul) not in drawn]
+    if others:
+        sentence = f"Without a power that compares with another's: {listed(others)}."
         parts.append(tag("p", sentence, class_="muted"))
     return parts
 

@@ -15,19 +15,22 @@ BLUE, ORANGE, BLACK = "#0072B2", "#D55E00", "#000000"
 GREY = "#8a8a8a"
 DIVERGING, SEQUENTIAL = "RdBu_r", "YlOrBr"
 STAMP = "axsim-version"
+SCREEN = 96  # pixels in an inch of a browser
 TITLE_LENGTH = 60
 
 
 class ShownAxes(Axes):
     """Axes that a notebook displays when they are the value of a cell."""
 
-    def _repr_png_(self) -> bytes:
-        picture = io.BytesIO()
-        self.get_figure(root=True).savefig(picture, format="png")  # pyright: ignore[reportOptionalMemberAccess]
-        return picture.getvalue()
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        figure: Any = self.get_figure(root=True)
+        image = io.BytesIO()
+        figure.savefig(image, format="png")
+        width, height = (int(side * SCREEN) for side in figure.get_size_inches())
+        return image.getvalue(), {"width": width, "height": height}
 
 
-def start(ax: Axes | None, width: float = 5.4, height: float = 4.4) -> Axes:
+def start(ax: Axes | None, width: float = 5.8, height: float = 4.4) -> Axes:
     """The given axes, or those of a new figure; either way stamped with the version.
 
     A new figure belongs to no window system: nothing is shown, nothing is global.

@@ -103,13 +103,19 @@ def tradeoff(
     )
 
 
-def origins(muls: Sequence[Multiplier]) -> dict[str, list[Multiplier]]:
-    """Multipliers that have a cost, by who measured or modelled it."""
-    found: dict[str, list[Multiplier]] = {}
+def comparable(muls: Sequence[Multiplier]) -> list[list[Multiplier]]:
+    """Multipliers that have a cost, in groups whose costs can be compared."""
+    groups: list[list[Multiplier]] = []
     for mul in muls:
-        if mul.cost is not None:
-            found.setdefault(mul.cost.origin, []).append(mul)
-    return found
+        if mul.cost is None:
+            continue
+        for group in groups:
+            if group[0].cost is not None and mul.cost.comparable(group[0].cost):
+                group.append(mul)
+                break
+        else:
+            groups.append([mul])
+    return groups
 
 
 def listed(names: Sequence[str]) -> str:
@@ -134,16 +140,27 @@ def _comparable_costs(muls: Sequence[Multiplier], cost: str) -> list[Cost]:
         raise TableError(
             f"pareto: no {cost} is known for {listed(lacking)}. Leave these out, give "
             "them a sourced `cost=`, or choose the origin= of those that have one: "
-            f"{listed([*origins(muls)]) or 'none has'}."
+            f"{_origins(muls) or 'none has'}."
         )
     if not all(costs[0].comparable(other) for other in costs):
-        groups = [f"{name!r} ({listed([mul.name for mul in group])})"
-                  for name, group in origins(muls).items()]  # fmt: skip
         raise TableError(
-            f"pareto: costs of different origins do not compare: {'; '.join(groups)}. "
-            "Choose one with origin=."
+            "pareto: costs of different origins or units do not compare: "
+            f"{_who_says(muls)}. Choose one with origin=, or leave the others out."
         )
     return costs
+
+
+def _who_says(muls: Sequence[Multiplier]) -> str:
+    return "; ".join(
+        f"{group[0].cost.origin!r} in {', '.join(dict.fromkeys(group[0].cost.units))} "
+        f"({listed([mul.name for mul in group])})"
+        for group in comparable(muls)
+        if group[0].cost is not None
+    )
+
+
+def _origins(muls: Sequence[Multiplier]) -> str:
+    return listed([*dict.fromkeys(mul.cost.origin for mul in muls if mul.cost)])
 
 
 def _nothing_left(muls: Sequence[Multiplier], origin: str | None) -> str:
@@ -151,7 +168,7 @@ def _nothing_left(muls: Sequence[Multiplier], origin: str | None) -> str:
         return "pareto: no multipliers were given."
     return (
         f"pareto: no cost has origin={origin!r}; found: "
-        f"{listed([*origins(muls)]) or 'no cost at all'}."
+        f"{_origins(muls) or 'no cost at all'}."
     )
 
 

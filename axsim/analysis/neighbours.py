@@ -83,4 +83,4 @@ def _ratio(value: float, base: float, what: str) -> str:
         return f"{what} alike" if value else f"{what} alike, 0"
     if not base:
         return f"{what} {value:.3g} instead of 0"
-    return f"{value / base:.2g} × {what}"
+    return f"{value / base:.3g} × {what}"

@@ -126,9 +126,12 @@ def _cost_rows(cost: Cost | None) -> list[tuple[str, str, str]]:
         cost.units,
         strict=True,
     )
-    basis = f"{cost.origin}; {cost.basis}" if cost.basis else cost.origin
-    return [(what, "unknown" if value is None else f"{value:.4g} {unit}", basis)
-            for what, value, unit in figures]  # fmt: skip
+    meanings = ("at the clock of the source", "of silicon", "of the longest path")
+    return [
+        *((what, "unknown" if value is None else f"{value:.4g} {unit}", meaning)
+          for (what, value, unit), meaning in zip(figures, meanings, strict=True)),
+        ("cost by", cost.origin, cost.basis),
+    ]  # fmt: skip
 
 
 def _neighbour_table(mul: Multiplier) -> Html:

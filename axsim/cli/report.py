@@ -44,7 +44,7 @@ def report(
         typer.Option("--allow-compile", help="Compile and run .c models."),
     ] = False,
 ) -> None:
-    """Print a multiplier's card, or compare several, and write an HTML page."""
+    """Print a table's card, or compare several, and write an HTML page."""
     muls = ax.load_multipliers(
         tables,
         signed=signed,
@@ -64,12 +64,20 @@ def _page_name(muls: list[ax.Multiplier]) -> str:
 
 
 def _compared(muls: list[ax.Multiplier]) -> str:
+    """All tables by error, and below whose costs these are."""
+    ordered = sorted(muls, key=lambda mul: mul.metrics().mae_percent)
     rows = [
         (mul.name, mul.operands, f"{m.mae_percent:.3g}", f"{m.wce_percent:.3g}",
-         f"{m.bias_percent:+.3g}", f"{m.mre_percent:.3g}", mul.rank,
-         mul.cost or "unknown")
-        for mul in sorted(muls, key=lambda mul: mul.metrics().mae_percent)
-        for m in [mul.metrics()]
+         f"{m.bias_percent:+.3g}", f"{m.mre_percent:.3g}", mul.rank, _power(mul))
+        for mul in ordered for m in [mul.metrics()]
     ]  # fmt: skip
-    head = ("name", "operands", "MAE %", "WCE %", "bias %", "MRE %", "rank", "cost")
-    return text_table(rows, head, left=["name", "operands", "cost"])
+    head = ("name", "operands", "MAE %", "WCE %", "bias %", "MRE %", "rank", "power")
+    origins = dict.fromkeys(mul.cost.origin for mul in muls if mul.cost)
+    below = f"\npower by: {'; '.join(origins)}" if origins else ""
+    return text_table(rows, head, left=["name", "operands"]) + below
+
+
+def _power(mul: ax.Multiplier) -> str:
+    if mul.cost is None or mul.cost.power is None:
+        return "unknown"
+    return f"{mul.cost.power:.3g} {mul.cost.units[0]}"
