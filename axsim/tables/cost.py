@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PDK45_UNITS = ("mW", "µm²", "ns")
-MODEL_UNITS = ("× exact", "× exact", "× exact")
+MODEL_UNITS = ("× exact 8x8", "× exact 8x8", "× exact 8x8")
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def test_the_numbers_behind_the_plot() -> None:
     assert list(found.quality) == pytest.approx(expected)
     assert list(found.exact) == [True, False, False]
     assert list(found.front) == [1, 2, 0]
-    assert (found.unit, found.origin, found.left_out) == ("× exact", "a model", 1)
+    assert (found.unit, found.origin, found.left_out) == ("× exact 8x8", "a model", 1)
 
 
 def test_a_table_without_the_cost_is_named() -> None:
@@ -71,7 +71,7 @@ def test_costs_of_two_origins_are_not_mixed() -> None:
         tradeoff(muls)
     assert str(problem.value) == (
         "pareto: costs of different origins or units do not compare: 'a model' in "
-        "× exact ('t1'); 'a foundry' in mW, µm², ns ('t2'). Choose one with origin=, "
+        "× exact 8x8 ('t1'); 'a foundry' in mW, µm², ns ('t2'). Choose one with origin=, "
         "or leave the others out."
     )
 

@@ -46,7 +46,7 @@ def test_the_page_of_a_table_shows_its_figures(
     assert shown["rank of the error"] == str(mul.rank)
     assert shown["sha256"] == mul.sha256
     assert mul.cost is not None
-    assert shown["power"] == f"{mul.cost.power:.4g} × exact"
+    assert shown["power"] == f"{mul.cost.power:.4g} × exact 8x8"
     assert shown["cost by"] == mul.cost.origin
     assert "integer factors U·B of 6 terms in int8 and int8" in page
     assert document.text("h1") == ["mul8u_trunc_6"]
@@ -152,7 +152,7 @@ def test_several_tables_are_compared_by_error(tmp_path: Path) -> None:
     assert document.attributes("summary", "id") == [link[1:] for link in links]
     assert document.text("summary") == document.text("a")
     assert len(document.attributes("img", "src")) == 1 + 3 * 4
-    assert "power (× exact)" in document.text("th")
+    assert "power (× exact 8x8)" in document.text("th")
     assert document.text("h1") == ["3 multipliers compared"]
     assert "nobody published" not in page
 
@@ -173,7 +173,7 @@ def test_costs_of_two_origins_are_not_drawn_together(tmp_path: Path) -> None:
     alone = "Without a power that compares with another's: 'foreign', 'random_3'."
     assert alone in document.text("p")
     cells = document.text("td")
-    assert "0.2 mW" in cells and "1 × exact" in cells
+    assert "0.2 mW" in cells and "1 × exact 8x8" in cells
 
 
 def test_each_origin_has_its_plot_and_a_missing_power_is_said(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ FAMILIES = (
         "Z. Yang, J. Han, F. Lombardi, Approximate Compressors for Error-Resilient "
         "Multiplier Design, IEEE Int. Symp. Defect and Fault Tolerance, 2015",
         (yang, _yang_value),
-        ["mul8u_yang_8", "mul8u_yang_13"],
+        ["mul8u_yang_6", "mul8u_yang_8", "mul8u_yang_13"],
     ),
     _family(
         "lin",
@@ -170,7 +170,7 @@ FAMILIES = (
         "C.-H. Lin, I.-C. Lin, High Accuracy Approximate Multiplier with Error "
         "Correction, IEEE Int. Conf. Computer Design, 2013",
         (lin, _lin_value),
-        ["mul8u_lin_13"],
+        ["mul8u_lin_6", "mul8u_lin_13"],
     ),
     _family(
         "venkatachalam",

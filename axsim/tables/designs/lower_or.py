@@ -43,6 +43,8 @@ FAMILIES = (
         parameters=(Parameter("the number k of ORed columns", _columns),),
         signs="us",
         shipped=(
+            "mul8u_loa_2",
+            "mul8u_loa_3",
             "mul8u_loa_4",
             "mul8u_loa_6",
             "mul8u_loa_8",

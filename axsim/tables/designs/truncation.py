@@ -104,6 +104,8 @@ FAMILIES = (
             "mul8u_trunc_10",
             "mul8u_trunc_11",
             "mul8u_trunc_12",
+            "mul8s_trunc_2",
+            "mul8s_trunc_3",
             "mul8s_trunc_4",
             "mul8s_sm_trunc_8",
             "mul8x4u_trunc_4",

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from matplotlib.text import Text
 
 import axsim as ax
@@ -33,7 +32,7 @@ def test_the_front_is_a_staircase_through_the_best(muls: list[ax.Multiplier]) ->
 
 def test_axes_say_what_and_in_which_unit(muls: list[ax.Multiplier]) -> None:
     axes = ax.plot.pareto(muls, cost="area", quality="mre_percent")
-    assert axes.get_xlabel() == "area (× exact)"
+    assert axes.get_xlabel() == "area (× exact 8x8)"
     assert axes.get_ylabel() == "mean relative error (%)"
     assert muls[0].cost is not None
     assert muls[0].cost.origin in axes.get_title(loc="left")
