@@ -82,6 +82,18 @@ def test_one_origin_in_two_units_does_not_compare_either() -> None:
         tradeoff(muls)
 
 
+def test_narrower_multipliers_do_not_compete() -> None:
+    narrow = Multiplier.from_function(
+        lambda a, b: a * b, signed=False, bits=(4, 2), name="n", cost=modelled(0.1)
+    )
+    with pytest.raises(TableError) as problem:
+        tradeoff([truncated(1, modelled(1)), narrow])
+    assert str(problem.value) == (
+        "pareto: multipliers of different widths do not compete: 4x4 ('t1'); 4x2 "
+        "('n'). Choose those of one width."
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

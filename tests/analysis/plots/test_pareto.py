@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from matplotlib.text import Text
 
 import axsim as ax
