@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # A page of a hundred tables with every plot would be too large to open.
 ALL_PLOTS_UP_TO = 8
+SMALL_DPI = 80
 CAPTION = (
     "Every dot is a design; the line joins those that no other beats in both error and "
     "power. A design far above the line pays power for nothing; a long step is a gap "
@@ -33,15 +34,16 @@ def overview(muls: Sequence[Multiplier]) -> Html:
 
 def details(muls: Sequence[Multiplier]) -> Html:
     """A section for each multiplier, folded until asked for."""
-    plots = tuple(CAPTIONS) if len(muls) <= ALL_PLOTS_UP_TO else ("error_heatmap",)
+    few = len(muls) <= ALL_PLOTS_UP_TO
+    plots, dpi = (tuple(CAPTIONS), None) if few else (("error_heatmap",), SMALL_DPI)
     note = (
         [tag("p", "Of so many tables only the heatmaps are drawn; ",
              tag("code", "axsim report NAME"), " draws the rest.", class_="muted")]
-        if len(plots) < len(CAPTIONS) else []
+        if not few else []
     )  # fmt: skip
     sections = (
         tag("details", tag("summary", mul.name, id=f"table-{i}"),
-            table_section(mul, plots))
+            table_section(mul, plots, dpi))
         for i, mul in enumerate(progress(muls, "drawing"))
     )  # fmt: skip
     return join([*note, *sections])
