@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..errors import ModelError, close_names
@@ -80,7 +80,9 @@ def save_weights(
     }
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        save_file(weights, part, dict(metadata or {}))
+        # Not save_file: others could not read what it writes, whatever the umask.
+        with part.open("xb") as stream:
+            stream.write(save(weights, dict(metadata or {})))
         part.replace(target)
     except (OSError, SafetensorError) as problem:
         raise ModelError(f"save: {target} cannot be written: {problem}.") from problem
@@ -99,11 +101,12 @@ def read_weights(path: str | Path) -> Weights:
     file = Path(path)
     try:
         with file.open("rb") as stream:
-            head = stream.read(2)
+            head = stream.read(9)
     except OSError as problem:
         raise ModelError(f"weights: {file} cannot be read: {problem}.") from problem
-    # A zip archive, or in old files a pickle; safetensors begin with a length.
-    if head[:1] == b"\x80" or head == b"PK":
+    # Safetensors: the length of the header, of which any byte is possible, then JSON.
+    # torch.save: a zip archive, in old files a pickle.
+    if head[8:] != b"{" and head.startswith((b"PK\x03\x04", b"\x80")):
         return _find_state_dict(_read_torch(file), file.name)
     try:
         return load_file(file)
@@ -151,7 +154,9 @@ def shipped_weights(name: str) -> Path:
 
 def _read_torch(file: Path) -> Any:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        # A stream has no name from which torch would conclude a format.
+        with file.open("rb") as stream:
+            return torch.load(stream, map_location="cpu", weights_only=True)
     # Damaged files raise anything; what would need code is an UnpicklingError.
     except Exception as problem:
         raise ModelError(f"weights: {file.name} {_reason(str(problem))}") from problem
@@ -168,7 +173,9 @@ def _reason(problem: str) -> str:
         return f"needs the code of {asked[1] or asked[2]}, not only tensors; {advice}"
     if "TorchScript" in problem:
         return f"is a TorchScript program, not only tensors; {advice}"
-    return f"cannot be read: {problem.splitlines()[0] if problem else 'it is damaged'}"
+    detail = re.search(r"WeightsUnpickler error:\s*(.+)", problem)
+    shown = detail[1] if detail else problem.partition("\n")[0] or "it ends too soon"
+    return f"is damaged or holds more than tensors: {shown}"
 
 
 def _find_state_dict(content: Any, name: str) -> Weights:

@@ -23,7 +23,7 @@ LAYOUT = (
     "MNIST is expected as a folder with train-images-idx3-ubyte, "
     "train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, each "
     "plain or .gz, or a folder that holds it as MNIST/raw; get them from "
-    "https://yann.lecun.org/exdb/mnist/."
+    "https://ossci-datasets.s3.amazonaws.com/mnist/, names ending in .gz."
 )
 
 
@@ -61,12 +61,13 @@ def read_idx(path: Path, item: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     head = 4 + 4 * (1 + len(item))
     content = _read(path, head + MOST * int(np.prod(item, dtype=int)))
     magic = bytes([0, 0, 8, 1 + len(item)])
-    sizes = np.frombuffer(content[4:head], ">u4").tolist()
-    if content[:4] != magic or len(content) < head or tuple(sizes[1:]) != item:
+    whole = len(content) >= head and content[:4] == magic
+    sizes = np.frombuffer(content[4:head], ">u4").tolist() if whole else []
+    if tuple(sizes[1:]) != item or not sizes:
         what = f"uint8 images of {item[0]}x{item[1]}" if item else "uint8 labels"
         raise DataError(
             f"{path} does not begin as an idx file of {what}: "
-            f"{content[:head].hex(' ', 4) or 'it is empty'}. {LAYOUT}"
+            f"{content[:head].hex(' ', -4) or 'it is empty'}. {LAYOUT}"
         )
     expected = head + int(np.prod(sizes, dtype=int))
     if len(content) != expected:

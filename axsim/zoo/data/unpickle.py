@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def unpickle(content: bytes, name: str) -> dict[str, Any]:
         DataError: where it is damaged, is no dictionary, or asks for anything else.
     """
     try:
+        _check_memo(content)
         value = _Unpickler(io.BytesIO(content), name).load()
     except DataError:
         raise
@@ -43,6 +45,18 @@ def unpickle(content: bytes, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{name} holds a {type(value).__name__}, not a dictionary.")
     return {_text(key): _plain(item) for key, item in value.items()}
+
+
+def _check_memo(content: bytes) -> None:
+    """Refuses places in the memo that nobody counts up to.
+
+    The unpickler takes memory for all places below the highest, so that a single
+    damaged byte could ask for more than the machine has.
+    """
+    for count, (operation, place, _) in enumerate(pickletools.genops(content)):
+        put = operation.name in ("PUT", "BINPUT", "LONG_BINPUT")
+        if put and place is not None and place > count:
+            raise ValueError(f"place {place:,} of the memo after {count:,} operations")
 
 
 class _Unpickler(pickle.Unpickler):

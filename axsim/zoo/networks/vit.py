@@ -80,8 +80,8 @@ def cifar_vit(*, classes: int = 10, channels: int = 3) -> VisionTransformer:
 
 
 def digits_vit(*, classes: int = 10, channels: int = 1) -> VisionTransformer:
-    """Three blocks of width 32 over 16 patches of 2x2, for 8x8 images."""
-    return VisionTransformer(8, 2, 32, 3, 4, classes=classes, channels=channels)
+    """Two blocks of width 48 over 16 patches of 2x2, for 8x8 images."""
+    return VisionTransformer(8, 2, 48, 2, 4, classes=classes, channels=channels)
 
 
 NETWORKS = {"cifar_vit": cifar_vit, "digits_vit": digits_vit}
