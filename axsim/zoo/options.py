@@ -16,11 +16,11 @@ def unknown_options(function: Callable[..., Any], given: Mapping[str, Any]) -> s
         >>> unknown_options(lambda *, width=8: width, {"widht": 4})
         "does not know the option 'widht'; it has width. Close names: 'width'."
     """
-    # What can be left out; a path or a split is not an option.
+    # An option can be left out; a path or a split cannot.
     known = [
         name
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is not parameter.empty and name != "split"
+        if parameter.default is not parameter.empty
     ]
     for name in given:
         if name not in known:

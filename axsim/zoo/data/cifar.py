@@ -33,7 +33,7 @@ class Cifar:
         folders: the folders that the archives unpack to, binary and Python.
         label: the key of the labels in the Python version.
         label_bytes: labels before each image in the binary version; the last counts.
-        classes: how many there are.
+        classes: their names, label by label.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Cifar:
     folders: tuple[str, str]
     label: str
     label_bytes: int
-    classes: int
+    classes: tuple[str, ...]
 
     def load(self, path: str | Path, split: str) -> ArrayDataset:
         """One split from a folder, whichever version it holds.
@@ -64,7 +64,7 @@ class Cifar:
         return ArrayDataset(
             torch.from_numpy(pixels),
             torch.from_numpy(labels).to(torch.int64),
-            [str(label) for label in range(self.classes)],
+            self.classes,
             self.normalise,
             f"{self.name}, {split}",
         )
@@ -103,10 +103,10 @@ class Cifar:
                 f"{path} has no list of {records:,} whole numbers {self.label!r}; "
                 "without labels there is nothing to compare with."
             )
-        if not 0 <= min(labels) <= max(labels) < self.classes:
+        if not 0 <= min(labels) <= max(labels) < len(self.classes):
             raise DataError(
                 f"{path} has labels from {min(labels)} to {max(labels)}; {self.name} "
-                f"has 0 to {self.classes - 1}."
+                f"has 0 to {len(self.classes) - 1}."
             )
         return np.array(labels, np.uint8)
 
@@ -132,7 +132,9 @@ CIFAR10 = Cifar(
     folders=("cifar-10-batches-bin", "cifar-10-batches-py"),
     label="labels",
     label_bytes=1,
-    classes=10,
+    classes=tuple(
+        "airplane automobile bird cat deer dog frog horse ship truck".split(),
+    ),
 )
 CIFAR100 = Cifar(
     name="CIFAR-100",
@@ -143,5 +145,5 @@ CIFAR100 = Cifar(
     folders=("cifar-100-binary", "cifar-100-python"),
     label="fine_labels",
     label_bytes=2,
-    classes=100,
+    classes=tuple(map(str, range(100))),
 )

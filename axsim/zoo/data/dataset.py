@@ -33,7 +33,8 @@ class Normalisation:
         shape = (-1, 1, 1)
         mean = torch.tensor(self.mean).view(shape)
         std = torch.tensor(self.std).view(shape)
-        return (pixels.float() / self.full - mean) / std
+        image = pixels.to(torch.float32, copy=True)
+        return image.div_(self.full).sub_(mean).div_(std)
 
 
 class ArrayDataset(Dataset[Sample]):

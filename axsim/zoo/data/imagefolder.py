@@ -55,7 +55,7 @@ class ImageFolder(Dataset[Sample]):
     def __init__(
         self,
         path: str | Path,
-        split: str = "test",
+        split: str,
         *,
         resize: int = 256,
         crop: int = 224,
@@ -120,7 +120,12 @@ def _pillow() -> Any:
 def _classes(root: Path, folder: Path) -> tuple[str, ...]:
     """The sorted class folders, which must be the same in both splits."""
     held = {
-        name: {entry.name for entry in (root / name).iterdir() if entry.is_dir()}
+        name: {
+            entry.name
+            for entry in (root / name).iterdir()
+            # A hidden folder counted as a class would move all labels behind it.
+            if entry.is_dir() and not entry.name.startswith(".")
+        }
         for name in FOLDERS.values()
         if (root / name).is_dir()
     }

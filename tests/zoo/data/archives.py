@@ -50,7 +50,7 @@ def random_records(
 ) -> tuple[np.ndarray[Any, Any], list[int]]:
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 256, (count, 3072), np.uint8)
-    return pixels, random.integers(0, kind.classes, count).tolist()
+    return pixels, random.integers(0, len(kind.classes), count).tolist()
 
 
 def parts(kind: Cifar) -> list[tuple[str, int]]:

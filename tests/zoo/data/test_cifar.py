@@ -30,7 +30,7 @@ def test_both_versions_hold_the_records(kind: Cifar, write, tmp_path: Path) -> N
     pixels, labels = random_records(kind, 4, len(kind.train))
     assert np.array_equal(test.pixels.numpy(), pixels.reshape(4, 3, 32, 32))
     assert test.labels.tolist() == labels
-    assert len(test.classes) == kind.classes
+    assert test.classes == kind.classes
     train = kind.load(tmp_path, "train")
     assert len(train) == 6 * len(kind.train)
     last, _ = random_records(kind, 6, len(kind.train) - 1)

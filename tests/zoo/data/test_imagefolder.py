@@ -34,6 +34,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_hidden_folders_are_no_classes(folder: Path) -> None:
+    (folder / "val" / ".cache").mkdir()
+    assert small(folder).classes == CLASSES
+
+
 def small(folder: Path, views: int = 1) -> ImageFolder:
     return ImageFolder(folder, "test", resize=20, crop=16, views=views)
 
