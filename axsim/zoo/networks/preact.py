@@ -63,16 +63,12 @@ class PreactResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(_stem(width, input_size))
-        self.stages = nn.Sequential()
+        self.stages = [f"stage{index + 1}" for index in range(len(counts))]
         inputs = width
-        for index, count in enumerate(counts):
-            each = width << index
-            stage = nn.Sequential()
-            for block in range(count):
-                stride = 2 if index and not block else 1
-                stage.append(PreactBottleneck(inputs, each, stride))
-                inputs = each * PreactBottleneck.expansion
-            self.stages.add_module(f"stage{index + 1}", stage)
+        for index, (name, count) in enumerate(zip(self.stages, counts, strict=True)):
+            stage = _stage(inputs, width << index, count, 2 if index else 1)
+            self.add_module(name, stage)
+            inputs = (width << index) * PreactBottleneck.expansion
         self.bn = nn.BatchNorm2d(inputs)
         self.relu = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -81,8 +77,17 @@ class PreactResNet(nn.Module):
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.bn(self.stages(self.stem(x))))
-        return self.head(self.flatten(self.pool(x)))
+        x = self.stem(x)
+        for name in self.stages:
+            x = self.get_submodule(name)(x)
+        return self.head(self.flatten(self.pool(self.relu(self.bn(x)))))
+
+
+def _stage(inputs: int, width: int, count: int, stride: int) -> nn.Sequential:
+    outputs = width * PreactBottleneck.expansion
+    first = PreactBottleneck(inputs, width, stride)
+    rest = (PreactBottleneck(outputs, width, 1) for _ in range(count - 1))
+    return nn.Sequential(first, *rest)
 
 
 def _stem(width: int, input_size: int) -> OrderedDict[str, nn.Module]:

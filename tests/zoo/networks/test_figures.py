@@ -204,7 +204,7 @@ def test_preactivation_has_its_own_relu_before_each_convolution() -> None:
 
 def test_preactivation_block_against_its_formula() -> None:
     network: Any = build_network("preact_resnet56")
-    block = network.stages.stage2[0].eval()
+    block = network.stage2[0].eval()
     x = torch.randn(2, 64, 8, 8)
     with torch.no_grad():
         active = block.bn1(x).relu()
