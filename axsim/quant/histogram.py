@@ -1,7 +1,7 @@
 """Histograms that do not depend on how the data came in batches.
 
-Bin k covers [k, k+1) * 2^exponent, half of the bins on either side of 0, and the
-exponent is the smallest at which all values fit. When a larger value comes, pairs of
+Bin k >= 0 covers [k, k+1) * 2^exponent and bin -1-k is its mirror image. The exponent
+is the smallest at which all values fit. When a larger value comes, pairs of
 neighbouring bins become one. Powers of two divide exactly, so counts are a function of
 the set of values alone: the order of batches, and the process that saw them, make no
 difference.
@@ -16,10 +16,11 @@ from torch import Tensor
 
 from ..errors import OperandError
 from .observers import Range, extremes
-from .scheme import Scheme
 
-# Below 2^-100 all magnitudes share the innermost bins.
-SMALLEST_EXPONENT = -100
+# Ranges of values below it share one grid of bins.
+SMALLEST = 2.0**-101
+# No float32 reaches 2^128; what infinities report is undefined.
+LARGEST_EXPONENT = 128
 # Shifting a bin's index this far leaves 0 or -1 for any number of bins in use.
 LARGEST_SHIFT = 31
 
@@ -50,10 +51,9 @@ class Histogram(NamedTuple):
         steps = torch.arange(-half, half, device=self.counts.device)
         return (steps + 0.5) * self.width
 
-    def inside(self, low: Tensor, high: Tensor, scheme: Scheme) -> Range:
-        """A range limited to the values seen, shaped as the scheme's parameters."""
-        low, high = torch.maximum(low, self.low), torch.minimum(high, self.high)
-        return (low, high) if scheme.axis is not None else (low[0], high[0])
+    def clip(self, low: Tensor, high: Tensor) -> Range:
+        """A range limited to the values seen."""
+        return torch.maximum(low, self.low), torch.minimum(high, self.high)
 
 
 def check_bins(bins: int) -> None:
@@ -75,17 +75,18 @@ def count(x: Tensor, axis: int | None, bins: int) -> Histogram:
 
     Example:
         >>> histogram = count(torch.tensor([-0.5, 0.1, 0.2, 3.0]), None, bins=16)
-        >>> histogram.width, histogram.counts[0, 7:15]
-        (tensor([[0.5000]]), tensor([1, 2, 0, 0, 0, 0, 0, 1]))
+        >>> histogram.width, histogram.counts[0, 6:15]
+        (tensor([[0.5000]]), tensor([1, 0, 2, 0, 0, 0, 0, 0, 1]))
     """
     values = x.detach().float()
     rows = values.reshape(1, -1) if axis is None else values.movedim(axis, 0).flatten(1)
     low, high = extremes(rows, 0)
-    _, exponent = torch.frexp(torch.maximum(-low, high))
-    half = bins.bit_length() - 2
-    exponent = exponent.clamp(min=SMALLEST_EXPONENT) - half
-    index = (rows * power_of_two(-exponent)[:, None]).floor_()
-    return Histogram(_tally(index, bins), exponent, low, high)
+    largest = torch.maximum(-low, high)
+    # The exponent of 0 would be reported as 0.
+    _, exponent = torch.frexp(largest.clamp(min=SMALLEST))
+    exponent = exponent.clamp(max=LARGEST_EXPONENT) - (bins.bit_length() - 2)
+    index = (rows * power_of_two(-exponent)[:, None]).trunc_()
+    return Histogram(_tally(index.sub_((rows < 0).float()), bins), exponent, low, high)
 
 
 def join(one: Histogram, other: Histogram) -> Histogram:

@@ -10,11 +10,11 @@ from torch import Tensor
 from ..errors import OperandError
 from .codes import code_values, nearest_codes
 from .histogram import Histogram, check_bins, count, join
-from .observers import Observer, Range, State
+from .observers import Observer, Range, State, shape_range
 from .params import choose_params
 from .scheme import Scheme
 
-# Affine codes improve one end, then the other; more rounds hardly ever change an end.
+# Of improving one end, then the other; more hardly ever change an end.
 ROUNDS = 2
 
 
@@ -22,11 +22,11 @@ ROUNDS = 2
 class MSE(Observer):
     """The range with the smallest mean squared error of its codes.
 
-    Ends are tried at equal steps from 0 to the lowest and highest value; both at once
-    for signed symmetric codes, else one after the other, twice. The error is that of
-    the bins' centres in a histogram, so it is the true one up to a bin's width,
-    2/bins of the largest magnitude's next power of two. How the values came in
-    batches makes no difference.
+    Ends are tried at equal steps from 0 to the lowest and highest value: both at once,
+    and for codes that are not signed symmetric then one after the other, twice. The
+    error is that of the bins' centres in a histogram, so it is the true one up to a
+    bin's width, 2/bins of the largest magnitude's next power of two. How the values
+    came in batches makes no difference.
 
     Args:
         steps: between 0 and each end, 2 or more.
@@ -68,12 +68,12 @@ class MSE(Observer):
         if scheme.signed and scheme.symmetric:
             end = torch.maximum(-low, high)
             best = self._best(histogram, scheme, (zero, zero), (-end, end))
-            return histogram.inside(*best, scheme)
-        best_low, best_high = low, high
+            return shape_range(best, scheme)
+        best = self._best(histogram, scheme, (zero, zero), (low, high))
         for _ in range(ROUNDS):
-            _, best_high = self._best(histogram, scheme, (best_low, zero), (zero, high))
-            best_low, _ = self._best(histogram, scheme, (zero, best_high), (low, zero))
-        return histogram.inside(best_low, best_high, scheme)
+            best = self._best(histogram, scheme, (best[0], zero), (zero, high))
+            best = self._best(histogram, scheme, (zero, best[1]), (low, zero))
+        return shape_range(best, scheme)
 
     def _best(
         self, histogram: Histogram, scheme: Scheme, fixed: Range, shrunk: Range
@@ -81,7 +81,10 @@ class MSE(Observer):
         """The best of the ranges fixed + share * shrunk; of equals, the widest."""
 
         def range_at(share: float | Tensor) -> Range:
-            return fixed[0] + share * shrunk[0], fixed[1] + share * shrunk[1]
+            low, high = (a + share * b for a, b in zip(fixed, shrunk, strict=True))
+            return torch.maximum(low, histogram.low), torch.minimum(
+                high, histogram.high
+            )
 
         best = torch.ones_like(histogram.low)
         least = squared_error(histogram, *range_at(best), scheme)

@@ -117,3 +117,8 @@ def extremes(x: Tensor, axis: int | None) -> Range:
         rows = x.detach().movedim(axis, 0).flatten(1)
         low, high = rows.aminmax(dim=1)
     return low.float(), high.float()
+
+
+def shape_range(ends: Range, scheme: Scheme) -> Range:
+    """Ends with one entry a channel, without the dimension where there is one scale."""
+    return ends if scheme.axis is not None else (ends[0][0], ends[1][0])

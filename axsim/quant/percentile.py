@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import OperandError
 from .histogram import Histogram, check_bins, count, join
-from .observers import Observer, Range, State
+from .observers import Observer, Range, State, shape_range
 from .scheme import Scheme
 
 
@@ -67,7 +67,7 @@ class Percentile(Observer):
         else:
             high = (self._first_bin(counts) + 1 - half) * width
             low = (half - 1 - self._first_bin(counts.flip(1))) * width
-        return histogram.inside(low, high, scheme)
+        return shape_range(histogram.clip(low, high), scheme)
 
     def _first_bin(self, counts: Tensor) -> Tensor:
         """Index of the first bin at which the counts so far reach the percentage."""
