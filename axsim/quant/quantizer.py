@@ -187,7 +187,7 @@ class Quantizer(nn.Module):
         """Refuses what another kind of quantizer wrote, or one with other codes.
 
         Raises:
-            OperandError: for such a checkpoint, or impossible scales or zero points.
+            OperandError: for such a checkpoint.
         """
         found = _read_json(state, self._title)
         known = _read_json(self.get_extra_state(), self._title)
@@ -198,8 +198,6 @@ class Quantizer(nn.Module):
                     f"{found.get(key)}. Build the network with the settings that the "
                     "checkpoint was made with, or calibrate anew."
                 )
-        if self.scale.numel():
-            self._check(self.scale, self.zero_point)
 
     def _choose(self, state: State) -> tuple[Tensor, Tensor]:
         return choose_params(*self.observer.range(state, self.scheme), self.scheme)
@@ -255,11 +253,16 @@ class Quantizer(nn.Module):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        # How many scales there are is known only after calibration.
-        for key in ("scale", "zero_point"):
-            if (new := state_dict.get(prefix + key)) is not None:
-                old = getattr(self, key)
-                setattr(self, key, old.new_empty(new.shape))
+        # Nothing is changed by a checkpoint that does not fit.
+        if (extra := state_dict.get(prefix + "_extra_state")) is not None:
+            self.set_extra_state(extra)
+        new = [state_dict.get(prefix + key) for key in ("scale", "zero_point")]
+        if new[0] is not None and new[1] is not None:
+            if new[0].numel():
+                self._check(new[0], new[1])
+            # How many scales there are is known only after calibration.
+            self.scale = self.scale.new_empty(new[0].shape)
+            self.zero_point = self.zero_point.new_empty(new[1].shape)
         self.calibrating, self.seen = False, None
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
@@ -279,7 +282,7 @@ def _describe_broken(x: Tensor) -> str:
 
 def _read_json(state: Tensor, title: str) -> dict[str, Any]:
     try:
-        return json.loads(bytes(state.cpu().tolist()))
+        return dict(json.loads(bytes(state.cpu().tolist())))
     except (AttributeError, TypeError, ValueError) as error:
         raise OperandError(
             f"the checkpoint's description of {title} is unreadable ({error}); it was "

@@ -17,7 +17,6 @@ SCHEMES = [
     Scheme(bits=3, signed=True, symmetric=True, narrow=True),
     Scheme(bits=4),
     Scheme(bits=2, symmetric=True),
-    Scheme(),
 ]
 
 

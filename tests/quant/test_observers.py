@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.errors import OperandError
@@ -22,18 +22,16 @@ def watch(observer: Observer, batches: list[torch.Tensor], axis: int | None) -> 
     return seen
 
 
-@pytest.mark.parametrize("axis", [None, 0, 1, 2])
+@pytest.mark.parametrize("axis", [None, 1, 2])
+@settings(max_examples=30)
 @given(cuts=st.sets(st.integers(1, 11)), seed=st.integers(0, 99))
 def test_min_max_does_not_depend_on_batches(
     axis: int | None, cuts: set[int], seed: int
 ) -> None:
-    x = torch.randn(3, 12, 5, generator=torch.Generator().manual_seed(seed))
-    bounds = [0, *sorted(cuts), 12]
-    sizes = [b - a for a, b in pairwise(bounds)]
-    # Batches are cut along a dimension that is not the observed one.
-    cut = 2 if axis == 1 else 1
-    batches = list(x.transpose(1, cut).split(sizes, dim=1) if cut == 1 else [x])
-    low, high = MinMax().range(watch(MinMax(), batches[::-1], axis), Scheme())
+    x = torch.randn(12, 3, 5, generator=torch.Generator().manual_seed(seed))
+    sizes = [b - a for a, b in pairwise([0, *sorted(cuts), 12])]
+    state = watch(MinMax(), [*x.split(sizes)][::-1], axis)
+    low, high = MinMax().range(state, Scheme())
     dims = [d for d in range(3) if d != axis]
     assert torch.equal(low, x.amin(dims))
     assert torch.equal(high, x.amax(dims))
