@@ -127,9 +127,9 @@ def test_clip_is_differentiable_away_from_its_corners(seed: int, start: float) -
 
 
 def test_clip_of_half_precision_keeps_a_float32_alpha() -> None:
-    # 2049 is not a half-precision number: 2050 lies above it, 2048 below.
-    x = torch.tensor([2048.0, 2050.0], dtype=torch.float16, requires_grad=True)
-    alpha = torch.tensor(2049.0, requires_grad=True)
+    # 2051 would round to 2052 in half precision.
+    x = torch.tensor([2050.0, 2052.0], dtype=torch.float16, requires_grad=True)
+    alpha = torch.tensor(2051.0, requires_grad=True)
     y = clip(x, alpha)
     y.sum().backward()
     assert y.dtype == torch.float16
