@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.quant.codes import decode, encode
@@ -96,6 +96,7 @@ def test_the_larger_side_decides_a_symmetric_scale() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@settings(max_examples=60, deadline=None)
 @given(ends=st.tuples(FLOATS, FLOATS))
 def test_the_range_is_covered_and_zero_is_exact(
     scheme: Scheme, ends: tuple[float, float]

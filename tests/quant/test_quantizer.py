@@ -84,7 +84,7 @@ def test_dynamic_makes_nan_visible() -> None:
 @pytest.mark.parametrize(
     "observer", [MinMax(), Percentile(90.0, bins=256), MSE(steps=8, bins=256)], ids=str
 )
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_frozen_ranges_do_not_depend_on_batches(
     observer: Observer, data: st.DataObject
