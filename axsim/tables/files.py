@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import TableError, close_names
 from .catalogue import shipped_names, shipped_table
-from .multiplier import MAX_BITS, Multiplier, Signed, both
+from .multiplier import Multiplier, Signed, both, widths
 from .naming import Stated, conventional_prefix, stated_operands
 from .readers import Numbers, TableFile, extensions, find_reader
 from .recognise import recognise
@@ -202,21 +202,20 @@ def _describe(
         signed = stated.signed
     if bits is None and stated is not None:
         bits = stated.bits
-    if bits is not None and not all(1 <= width <= MAX_BITS for width in bits):
-        raise TableError(
-            f"{path.name}: operands of {bits[0]}x{bits[1]} bits; tables have 1 to "
-            f"{MAX_BITS} bits an operand."
+    try:
+        return TableFile(
+            path, both(signed), None if bits is None else widths(bits), allow_compile
         )
-    return TableFile(path, both(signed), bits, allow_compile)
+    except TableError as problem:
+        raise TableError(f"{path.name}: {problem}") from problem
 
 
 def _check_operands(
     mul: Multiplier, signed: Signed | None, bits: tuple[int, int] | None
 ) -> None:
     """Refuses arguments that contradict a shipped table."""
-    if (signed is not None and both(signed) != mul.signed) or bits not in (
-        None,
-        mul.bits,
+    if (signed is not None and both(signed) != mul.signed) or (
+        bits is not None and widths(bits) != mul.bits
     ):
         raise TableError(
             f"{mul.name} is shipped as {mul.operands}; signed={signed}, bits={bits} do "

@@ -122,8 +122,8 @@ def missing(path: Path) -> None:
         ("x.bin", touch, r"x\.bin: are its operands signed or unsigned\? The name does "
          r"not say \(mul8s_\.\.\., mul8u_\.\.\.\); pass signed=True \(--signed\) or "
          r"signed=False \(--unsigned\)\."),
-        ("mul16u_x.bin", touch, r"mul16u_x\.bin: operands of 16x16 bits; tables have "
-         "1 to 8 bits"),
+        ("mul16u_x.bin", touch, r"mul16u_x\.bin: bits=\(16, 16\); operands have 1 to 8 "
+         "bits each"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_loaded(
@@ -142,11 +142,18 @@ def test_any_other_source_is_a_table_error(source: str) -> None:
         load_multiplier(source)
 
 
-@pytest.mark.parametrize("bits", [(0, 8), (8, 9), (-1, 2)])
-def test_widths_are_checked(tmp_path: Path, bits: tuple[int, int]) -> None:
+@pytest.mark.parametrize("bits", [(0, 8), (8, 9), (-1, 2), 8, "88", (8, 8, 8)])
+def test_widths_are_checked(tmp_path: Path, bits: Any) -> None:
     path = make().save(tmp_path / "x.bin")
-    with pytest.raises(TableError, match="tables have 1 to 8 bits an operand"):
+    with pytest.raises(TableError, match=r"x\.bin: bits=.* 1 to 8 bits each"):
         load_multiplier(path, signed=False, bits=bits)
+
+
+@pytest.mark.parametrize("signed", ["unsigned", (None, True), 0])
+def test_signedness_is_checked(tmp_path: Path, signed: Any) -> None:
+    path = make().save(tmp_path / "x.bin")
+    with pytest.raises(TableError, match=r"x\.bin: signed=.*; choose True or False"):
+        load_multiplier(path, signed=signed)
 
 
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
