@@ -26,6 +26,7 @@ MAX_BITS = 8
 INT32 = np.iinfo(np.int32)
 
 Signed = bool | tuple[bool, bool]
+Content = tuple[str, tuple[int, int], tuple[bool, bool]]  #: sha256, bits, signed
 
 
 def operand_values(bits: int, signed: bool) -> npt.NDArray[np.int32]:
@@ -137,14 +138,10 @@ class Multiplier:
         """Same products on the same kind of operands; name and cost do not matter."""
         if not isinstance(other, Multiplier):
             return NotImplemented
-        return (self.sha256, self.bits, self.signed) == (
-            other.sha256,
-            other.bits,
-            other.signed,
-        )
+        return self.content == other.content
 
     def __hash__(self) -> int:
-        return hash((self.sha256, self.bits, self.signed))
+        return hash(self.content)
 
     def __repr__(self) -> str:
         return f"<Multiplier {self.name}: {self.operands}, {self.sha256[:8]}>"
@@ -174,6 +171,11 @@ class Multiplier:
         return hashlib.sha256(
             self.table.astype("<i4", copy=False).tobytes()
         ).hexdigest()
+
+    @property
+    def content(self) -> Content:
+        """What tells this table from any other: the hash does not know its shape."""
+        return self.sha256, self.bits, self.signed
 
     @cached_property
     def exact(self) -> IntTable:

@@ -115,10 +115,8 @@ def _find(mul: Multiplier) -> _Match | None:
 
 
 def _look_up(mul: Multiplier, transposed: bool) -> _Match | None:
-    entry = find_shipped(mul.sha256)
-    if entry is not None and (entry.bits, entry.signed) != (mul.bits, mul.signed):
-        entry = None
-    published = circuits().get((mul.sha256, mul.bits, mul.signed), ())
+    entry = find_shipped(mul)
+    published = circuits().get(mul.content, ())
     return _Match(published, entry, transposed) if published or entry else None
 
 
