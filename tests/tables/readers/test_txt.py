@@ -8,6 +8,9 @@ from layouts import as_pairs, as_rows, load_content, random_table
 
 from axsim import TableError
 
+# The readers are given noise, and recognition says that this is no table of products.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is probably not what it was read")
+
 
 @pytest.mark.parametrize("separator", [" ", ",", ", ", "\t", ";"])
 def test_reads_rows_with_any_separator(separator: str) -> None:
