@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .errors import BackendError as BackendError
     from .errors import CalibrationError as CalibrationError
     from .errors import ConversionError as ConversionError
+    from .errors import DataError as DataError
+    from .errors import ModelError as ModelError
     from .errors import TableError as TableError
     from .tables.build import build_catalogue as build_catalogue
     from .tables.catalogue import multipliers as multipliers
@@ -30,6 +32,8 @@ _HOMES = {
     "BackendError": ".errors",
     "CalibrationError": ".errors",
     "ConversionError": ".errors",
+    "DataError": ".errors",
+    "ModelError": ".errors",
     "TableError": ".errors",
     "Multiplier": ".tables.multiplier",
     "build_catalogue": ".tables.build",

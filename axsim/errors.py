@@ -30,6 +30,14 @@ class CalibrationError(AxsimError, ValueError):
     """Ranges of activations are missing or cannot be measured."""
 
 
+class DataError(AxsimError, ValueError):
+    """A data set is missing, damaged or not what its name says."""
+
+
+class ModelError(AxsimError, ValueError):
+    """A network is not known, or a checkpoint cannot be read or does not fit it."""
+
+
 class AxsimWarning(UserWarning):
     """Something is allowed but probably not what was meant."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # A page of a hundred tables with every plot would be too large to open.
 ALL_PLOTS_UP_TO = 8
+SMALL_DPI = 80
 CAPTION = (
     "Every dot is a design; the line joins those that no other beats in both error and "
     "power. A design far above the line pays power for nothing; a long step is a gap "
@@ -33,15 +34,16 @@ def overview(muls: Sequence[Multiplier]) -> Html:
 
 def details(muls: Sequence[Multiplier]) -> Html:
     """A section for each multiplier, folded until asked for."""
-    plots = tuple(CAPTIONS) if len(muls) <= ALL_PLOTS_UP_TO else ("error_heatmap",)
+    few = len(muls) <= ALL_PLOTS_UP_TO
+    plots, dpi = (tuple(CAPTIONS), None) if few else (("error_heatmap",), SMALL_DPI)
     note = (
         [tag("p", "Of so many tables only the heatmaps are drawn; ",
              tag("code", "axsim report NAME"), " draws the rest.", class_="muted")]
-        if len(plots) < len(CAPTIONS) else []
+        if not few else []
     )  # fmt: skip
     sections = (
         tag("details", tag("summary", mul.name, id=f"table-{i}"),
-            table_section(mul, plots))
+            table_section(mul, plots, dpi))
         for i, mul in enumerate(progress(muls, "drawing"))
     )  # fmt: skip
     return join([*note, *sections])
@@ -53,7 +55,7 @@ def by_error(muls: Sequence[Multiplier]) -> list[Multiplier]:
 
 
 def _scatters(muls: Sequence[Multiplier]) -> list[Html]:
-    """One scatter for each way in which costs were obtained: they are never mixed."""
+    """One scatter for each width and origin of costs: they are never mixed."""
     powered = [mul for mul in muls if mul.cost and mul.cost.power is not None]
     groups = [group for group in comparable(powered) if len(group) > 1]
     parts = [picture(plot.pareto(group), CAPTION, wide=True) for group in groups]
@@ -66,25 +68,19 @@ def _scatters(muls: Sequence[Multiplier]) -> list[Html]:
 
 
 def _figures(muls: Sequence[Multiplier]) -> Html:
-    units = {mul.cost.units for mul in muls if mul.cost}
-    shared = next(iter(units)) if len(units) == 1 else None
-    costs = [f"{cost} ({unit})" for cost, unit in zip(COSTS, shared, strict=True)
-             ] if shared else list(COSTS)  # fmt: skip
     head = ("table", "operands", "MAE %", "WCE %", "bias %", "EP %", "MRE %", "rank",
-            *costs, "cost by")  # fmt: skip
-    rows = [_row(i, mul, with_units=shared is None) for i, mul in enumerate(muls)]
+            *COSTS, "cost by")  # fmt: skip
+    rows = [_row(i, mul) for i, mul in enumerate(muls)]
     return table(head, rows, words=("table", "operands", "cost by"))
 
 
-def _row(index: int, mul: Multiplier, with_units: bool) -> tuple[str, ...]:
+def _row(index: int, mul: Multiplier) -> tuple[str, ...]:
     m = mul.metrics()
     errors = (m.mae_percent, m.wce_percent, m.bias_percent, m.ep_percent, m.mre_percent)
     units = mul.cost.units if mul.cost else ("", "", "")
-    costs: list[str] = []
-    for cost, unit in zip(COSTS, units, strict=True):
-        value = getattr(mul.cost, cost, None)
-        known = f"{value:.3g} {unit if with_units else ''}" if value is not None else ""
-        costs.append(known.strip())
+    figures = (getattr(mul.cost, cost, None) for cost in COSTS)
+    costs = ["" if value is None else f"{value:.3g} {unit}"
+             for value, unit in zip(figures, units, strict=True)]  # fmt: skip
     return (
         tag("a", mul.name, href=f"#table-{index}"),
         mul.operands,

@@ -94,7 +94,8 @@ def error_histogram(mul: Multiplier, bins: int = BINS) -> ErrorHistogram:
     width = -(-(high - low + 1) // max(bins - 2, 1)) if high - low + 1 > bins else 1
     index = (error + width // 2) // width
     first = (low + width // 2) // width
-    counts = np.bincount((index - first).ravel())
+    # The bin of 0 is there even if no product is exact.
+    counts = np.bincount((index - first).ravel(), minlength=1 - first)
     starts = (np.arange(len(counts) + 1) + first) * width - width // 2
     edges = starts.astype(np.float64) - 0.5
     return ErrorHistogram(edges, counts / error.size)

@@ -81,13 +81,14 @@ def tradeoff(
 
     Raises:
         TableError: for another `cost` or `quality`, and naming the tables, where one
-            has no such cost or costs have different origins.
+            has no such cost, costs have different origins or operands other widths.
     """
     _check_choice("cost", cost, COSTS)
     _check_choice("quality", quality, QUALITIES)
     chosen = [mul for mul in muls if origin in (None, mul.cost and mul.cost.origin)]
     if not chosen:
         raise TableError(_nothing_left(muls, origin))
+    _check_widths(chosen)
     costs = _comparable_costs(chosen, cost)
     x = np.array([getattr(each, cost) for each in costs], np.float64)
     y = np.array([getattr(mul.metrics(), quality) for mul in chosen], np.float64)
@@ -104,18 +105,13 @@ def tradeoff(
 
 
 def comparable(muls: Sequence[Multiplier]) -> list[list[Multiplier]]:
-    """Multipliers that have a cost, in groups whose costs can be compared."""
-    groups: list[list[Multiplier]] = []
+    """Multipliers that have a cost, in groups of one width and comparable costs."""
+    groups: dict[object, list[Multiplier]] = {}
     for mul in muls:
-        if mul.cost is None:
-            continue
-        for group in groups:
-            if group[0].cost is not None and mul.cost.comparable(group[0].cost):
-                group.append(mul)
-                break
-        else:
-            groups.append([mul])
-    return groups
+        if mul.cost is not None:
+            key = (mul.bits, mul.cost.origin, mul.cost.units)
+            groups.setdefault(key, []).append(mul)
+    return [*groups.values()]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -148,6 +144,19 @@ def _comparable_costs(muls: Sequence[Multiplier], cost: str) -> list[Cost]:
             f"{_who_says(muls)}. Choose one with origin=, or leave the others out."
         )
     return costs
+
+
+def _check_widths(muls: Sequence[Multiplier]) -> None:
+    """A narrower multiplier is cheaper and exact, but does not do the same work."""
+    widths: dict[str, list[str]] = {}
+    for mul in muls:
+        widths.setdefault(f"{mul.bits[0]}x{mul.bits[1]}", []).append(mul.name)
+    if len(widths) > 1:
+        groups = [f"{bits} ({listed(names)})" for bits, names in widths.items()]
+        raise TableError(
+            "pareto: multipliers of different widths do not compete: "
+            f"{'; '.join(groups)}. Choose those of one width."
+        )
 
 
 def _who_says(muls: Sequence[Multiplier]) -> str:

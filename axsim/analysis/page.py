@@ -21,7 +21,7 @@ STYLE = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-  max-width: 72rem; margin: 0 auto; padding: 1rem; }
+  max-width: 76rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.6rem; margin: 0.5rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem; border-bottom: 1px solid #ccc; }
 p, li { max-width: 46rem; }
@@ -30,12 +30,14 @@ code, pre { font-size: 0.875rem; overflow-wrap: anywhere; white-space: pre-wrap;
 .muted, figcaption { color: #555; font-size: 0.875rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: 0.5rem 0; font-size: 0.875rem; }
-th, td { padding: 0.25rem 0.75rem 0.25rem 0; text-align: left; vertical-align: top;
+th, td { padding: 0.25rem 0.6rem 0.25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid #e6e6e6; }
 th { font-weight: 600; white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-td.words { min-width: 8rem; overflow-wrap: anywhere; }
+td.words { min-width: 6rem; }
+.explained td.words { overflow-wrap: anywhere; }
+td.words:first-child { white-space: nowrap; }
 .plots { display: grid; gap: 1.5rem;
   grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
 figure { margin: 0; break-inside: avoid; }
@@ -54,6 +56,9 @@ summary { font-weight: 600; cursor: pointer; overflow-wrap: anywhere; }
 footer { margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: 0.5rem; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
+  table { font-size: 7pt; }
+  th, td { padding-right: 0.3rem; }
+  .scroll { overflow: visible; }
   .plots { grid-template-columns: 1fr 1fr; }
   details { border: none; padding: 0; }
   details::details-content { content-visibility: visible; block-size: auto; }
@@ -116,9 +121,14 @@ def table(
                class_="scroll")  # fmt: skip
 
 
-def picture(axes: Axes, caption: str, *, wide: bool = False) -> Html:
-    """A figure as an SVG inside the page, with what to look for in it."""
-    image = tag("img", src=_data_uri(axes), alt=caption, loading="lazy")
+def picture(
+    axes: Axes, caption: str, *, wide: bool = False, dpi: int | None = None
+) -> Html:
+    """A figure inside the page, with what to look for in it.
+
+    It is an SVG, or where `dpi` is given a picture of a fraction of the size.
+    """
+    image = tag("img", src=_data_uri(axes, dpi), alt=caption, loading="lazy")
     return tag(
         "figure", image, tag("figcaption", caption), class_="wide" if wide else "plot"
     )
@@ -137,9 +147,12 @@ def page(title: str, *body: str) -> Html:
     return Html(f"<!DOCTYPE html>\n{document}\n")
 
 
-def _data_uri(axes: Axes) -> str:
+def _data_uri(axes: Axes, dpi: int | None) -> str:
     figure: Any = axes.get_figure(root=True)
     image = io.BytesIO()
+    if dpi is not None:
+        figure.savefig(image, format="webp", dpi=dpi, pil_kwargs={"quality": 75})
+        return f"data:image/webp;base64,{base64.b64encode(image.getvalue()).decode()}"
     # A fixed salt: the same table gives the same picture, byte for byte.
     with mpl.rc_context({"svg.hashsalt": "axsim"}):
         figure.savefig(image, format="svg", metadata={"Date": None})

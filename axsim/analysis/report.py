@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..errors import TableError
+from ..tables.multiplier import Multiplier
 from . import comparison
 from .page import Html, join, page, tag
 from .table_section import table_section
 
-if TYPE_CHECKING:
-    from ..tables.multiplier import Multiplier
-
 
 def report(
-    subject: Multiplier | Sequence[Multiplier],
+    subject: Multiplier | Iterable[Multiplier],
     path: str | Path,
     *,
     command: str | None = None,
@@ -35,7 +32,7 @@ def report(
 
     Raises:
         TableError: if the path is not one of an `.html` file that can be written, or
-            no multiplier was given.
+            anything but multipliers was given.
 
     Example:
         >>> mul = Multiplier.from_function(lambda a, b: a * b & ~7, signed=False)
@@ -48,9 +45,8 @@ def report(
             f"report: {target.name!r} does not end in .html, and might be a table; "
             f"write to {target.with_suffix('.html').name!r}."
         )
-    muls = list(subject) if isinstance(subject, Sequence) else [subject]
-    if not muls:
-        raise TableError("report: no multipliers were given; name at least one.")
+    muls = [subject] if isinstance(subject, Multiplier) else list(subject)
+    _check_multipliers(muls)
     made_by = command or f'ax.report(..., "{target.name}")'
     content = table_section(muls[0]) if len(muls) == 1 else _several(muls)
     title = muls[0].name if len(muls) == 1 else f"{len(muls)} multipliers compared"
@@ -61,6 +57,17 @@ def report(
     except OSError as problem:
         raise TableError(f"report: {target} cannot be written: {problem}.") from problem
     return target
+
+
+def _check_multipliers(given: Sequence[object]) -> None:
+    if not given:
+        raise TableError("report: no multipliers were given; name at least one.")
+    for each in given:
+        if not isinstance(each, Multiplier):
+            raise TableError(
+                f"report: {each!r} is a {type(each).__name__}, not a multiplier; load "
+                "tables with ax.load_multiplier or ax.load_multipliers."
+            )
 
 
 def _several(muls: Sequence[Multiplier]) -> Html:

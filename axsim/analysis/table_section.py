@@ -28,9 +28,13 @@ CAPTIONS = {
 }
 
 
-def table_section(mul: Multiplier, plots: Sequence[str] = tuple(CAPTIONS)) -> Html:
+def table_section(
+    mul: Multiplier, plots: Sequence[str] = tuple(CAPTIONS), dpi: int | None = None
+) -> Html:
     """Figures, plots, structure, cost, neighbours and identity of one multiplier."""
-    pictures = [picture(getattr(plot, name)(mul), CAPTIONS[name]) for name in plots]
+    pictures = [
+        picture(getattr(plot, name)(mul), CAPTIONS[name], dpi=dpi) for name in plots
+    ]
     return join(
         [
             tag("p", summary(mul), class_="lead"),

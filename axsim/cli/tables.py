@@ -19,19 +19,7 @@ def list_tables(
     pattern: Annotated[str, typer.Argument(help="Shell pattern of names.")] = "*",
 ) -> None:
     """Show the shipped tables with their error and modelled cost."""
-    found = ax.multipliers(pattern)
-    rows = [
-        (mul.name, f"{mul.metrics().mae:.5g}", mul.metrics().wce,
-         f"{mul.metrics().mre_percent:.3g}", f"{mul.metrics().bias:+.4g}", mul.rank,
-         *_cost_cells(mul))
-        for mul in sorted(found, key=lambda mul: mul.metrics().mae)
-    ]  # fmt: skip
-    head = ("name", "MAE", "WCE", "MRE %", "bias", "rank", "power", "area", "delay")
-    say(text_table(rows, head, left=["name"]))
-    costs = [mul.cost for mul in found if mul.cost]
-    if costs:
-        say(f"\npower, area and delay: {costs[0].units[0]}; {costs[0].origin}, "
-            f"{costs[0].basis}")  # fmt: skip
+    say(listing(ax.multipliers(pattern)))
     say("next: axsim report NAME")
 
 
@@ -44,6 +32,24 @@ def build(
     """Build every shipped table, the index and the factors from the designs."""
     files = ax.build_catalogue(out)
     say(f"wrote {len(files)} files to {out}/")
+
+
+def listing(muls: list[ax.Multiplier]) -> str:
+    """Multipliers by mean absolute error, and where their costs come from."""
+    rows = [
+        (mul.name, f"{m.mae:.5g}", m.wce, f"{m.mre_percent:.3g}", f"{m.bias:+.4g}",
+         mul.rank, *_cost_cells(mul))
+        for mul in sorted(muls, key=lambda mul: mul.metrics().mae)
+        for m in [mul.metrics()]
+    ]  # fmt: skip
+    head = ("name", "MAE", "WCE", "MRE %", "bias", "rank", "power", "area", "delay")
+    sources = dict.fromkeys(
+        f"power, area and delay in {', '.join(dict.fromkeys(cost.units))}: "
+        f"{cost.origin}; {cost.basis}"
+        for cost in (mul.cost for mul in muls)
+        if cost
+    )
+    return "\n".join([text_table(rows, head, left=["name"]), "", *sources])
 
 
 def _cost_cells(mul: ax.Multiplier) -> tuple[str, str, str]:

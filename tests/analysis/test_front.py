@@ -71,8 +71,8 @@ def test_costs_of_two_origins_are_not_mixed() -> None:
         tradeoff(muls)
     assert str(problem.value) == (
         "pareto: costs of different origins or units do not compare: 'a model' in "
-        "× exact 8x8 ('t1'); 'a foundry' in mW, µm², ns ('t2'). Choose one with origin=, "
-        "or leave the others out."
+        "× exact 8x8 ('t1'); 'a foundry' in mW, µm², ns ('t2'). Choose one with "
+        "origin=, or leave the others out."
     )
 
 
@@ -80,6 +80,18 @@ def test_one_origin_in_two_units_does_not_compare_either() -> None:
     muls = [truncated(1, modelled(1)), truncated(2, Cost("a model", power=1))]
     with pytest.raises(TableError, match=r"'a model' in mW, µm², ns \('t2'\)"):
         tradeoff(muls)
+
+
+def test_narrower_multipliers_do_not_compete() -> None:
+    narrow = Multiplier.from_function(
+        lambda a, b: a * b, signed=False, bits=(4, 2), name="n", cost=modelled(0.1)
+    )
+    with pytest.raises(TableError) as problem:
+        tradeoff([truncated(1, modelled(1)), narrow])
+    assert str(problem.value) == (
+        "pareto: multipliers of different widths do not compete: 4x4 ('t1'); 4x2 "
+        "('n'). Choose those of one width."
+    )
 
 
 @pytest.mark.parametrize(

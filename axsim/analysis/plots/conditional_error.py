@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import figure
+from ..error_profile import ConditionalError
 from ..error_profile import conditional_error as measure
 
 if TYPE_CHECKING:
@@ -40,25 +41,7 @@ def conditional_error(
     found = measure(mul, given)
     axes = figure.start(ax)
     axes.axhline(0, color=figure.BLACK, linewidth=0.8)
-    axes.fill_between(
-        found.values,
-        found.mean - found.deviation,
-        found.mean + found.deviation,
-        color=figure.BLUE,
-        alpha=0.2,
-        linewidth=0,
-        label="± 1 standard deviation",
-    )
-    few = len(found.values) <= MARKED_UP_TO
-    axes.plot(
-        found.values,
-        found.mean,
-        color=figure.BLUE,
-        linewidth=1.2,
-        marker="o" if few else None,
-        markersize=3.5,
-        label="mean error",
-    )
+    _draw(axes, found)
     m = mul.metrics()
     axes.axhline(
         m.bias,
@@ -82,3 +65,26 @@ def conditional_error(
     )
     figure.title(axes, mul.name, second, legend=True)
     return axes
+
+
+def _draw(axes: Axes, found: ConditionalError) -> None:
+    """The mean as a line in its band; few values are marked one by one."""
+    axes.fill_between(
+        found.values,
+        found.mean - found.deviation,
+        found.mean + found.deviation,
+        color=figure.BLUE,
+        alpha=0.2,
+        linewidth=0,
+        label="± 1 standard deviation",
+    )
+    few = len(found.values) <= MARKED_UP_TO
+    axes.plot(
+        found.values,
+        found.mean,
+        color=figure.BLUE,
+        linewidth=1.2,
+        marker="o" if few else None,
+        markersize=3.5,
+        label="mean error",
+    )

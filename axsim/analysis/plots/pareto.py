@@ -32,7 +32,7 @@ def pareto(
     The numbers behind it are those of `axsim.analysis.front.tradeoff`.
 
     Args:
-        muls: multipliers whose costs have one origin.
+        muls: multipliers of one width whose costs have one origin.
         cost: "power", "area" or "delay".
         quality: an error figure of `Multiplier.metrics()`, such as "mae_percent",
             "wce_percent", "mre_percent" or "mse".
@@ -41,7 +41,7 @@ def pareto(
 
     Raises:
         TableError: naming the tables, where one has no such cost or costs of
-            different origins are mixed.
+            different origins, or operands of different widths, are mixed.
 
     Example:
         >>> pareto(multipliers("mul8u_*")).figure.savefig("front.pdf")  # doctest: +SKIP
@@ -49,6 +49,28 @@ def pareto(
     found = tradeoff(muls, cost, quality, origin)
     axes = figure.start(ax, 7.2, 5)
     front = _corners(found)
+    _mark(axes, found, front)
+    _scale(axes, found.quality)
+    axes.set_xlim(left=min(0, found.cost.min()))
+    axes.set_xlabel(f"{cost} ({found.unit})", fontsize=9)
+    axes.set_ylabel(QUALITIES[quality], fontsize=9)
+    figure.quiet(axes)
+    figure.legend(axes)
+    names = [figure.shorten(name, 24) for name in found.names]
+    common = _common_prefix(names)
+    _title(axes, found, cost, common)
+    place_labels(
+        axes,
+        np.column_stack([found.cost, found.quality])[found.front],
+        [names[i].removeprefix(common) for i in found.front],
+        np.column_stack([found.cost, found.quality]),
+        front,
+    )
+    return axes
+
+
+def _mark(axes: Axes, found: Tradeoff, front: npt.NDArray[np.float64]) -> None:
+    """Grey dots, the stepped front and a star for what is exact."""
     axes.scatter(
         found.cost, found.quality, s=14, color=figure.GREY, linewidths=0, label="design"
     )
@@ -71,23 +93,6 @@ def pareto(
             clip_on=False,
             label="exact",
         )
-    _scale(axes, found.quality)
-    axes.set_xlim(left=min(0, found.cost.min()))
-    axes.set_xlabel(f"{cost} ({found.unit})", fontsize=9)
-    axes.set_ylabel(QUALITIES[quality], fontsize=9)
-    figure.quiet(axes)
-    figure.legend(axes)
-    names = [figure.shorten(name, 24) for name in found.names]
-    common = _common_prefix(names)
-    _title(axes, found, cost, common)
-    place_labels(
-        axes,
-        np.column_stack([found.cost, found.quality])[found.front],
-        [names[i].removeprefix(common) for i in found.front],
-        np.column_stack([found.cost, found.quality]),
-        front,
-    )
-    return axes
 
 
 def _corners(found: Tradeoff) -> npt.NDArray[np.float64]:

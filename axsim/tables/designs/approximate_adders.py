@@ -109,6 +109,7 @@ SHIPPED = {
     "ama5": (
         "mul8u_ama5_6",
         "mul8u_ama5_8",
+        "mul8u_ama5_9",
         "mul8u_ama5_10",
         "mul8u_ama5_12",
         "mul8s_sm_ama5_8",

@@ -179,6 +179,6 @@ FAMILIES = (
         "S. Venkatachalam, S.-B. Ko, Design of Power and Area Efficient Approximate "
         "Multipliers, IEEE Trans. VLSI Systems, 2017 (the compressor)",
         (venkatachalam, _venkatachalam_value),
-        ["mul8u_venkatachalam_6", "mul8u_venkatachalam_10"],
+        ["mul8u_venkatachalam_6", "mul8u_venkatachalam_8", "mul8u_venkatachalam_10"],
     ),
 )

@@ -1,0 +1,71 @@
+"""The residual networks of CIFAR (1512.03385, 4.2), and a small one for digits."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from .blocks import BasicBlock, LastReLU, make_stage, padding_shortcut
+from .initialise import initialise
+from .stem import conv_bn_relu
+
+
+class CifarResNet(nn.Module):
+    """A 3x3 stem and three stages of basic blocks with parameter-free shortcuts.
+
+    Args:
+        blocks: blocks in each stage, at least 1; the depth is 6 * blocks + 2.
+        classes: outputs.
+        channels: of the input.
+        widths: channels of each stage.
+        last: where each block's last ReLU stands; `"before"` the addition is the
+            post-activation network of channel gating.
+    """
+
+    def __init__(
+        self,
+        blocks: int,
+        classes: int,
+        channels: int,
+        widths: tuple[int, int, int],
+        last: LastReLU,
+    ) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.stem = conv_bn_relu(channels, first)
+        stage = partial(
+            make_stage, BasicBlock, count=blocks, shortcut=padding_shortcut, last=last
+        )
+        self.stage1 = stage(inputs=first, width=first, stride=1)
+        self.stage2 = stage(inputs=first, width=second, stride=2)
+        self.stage3 = stage(inputs=second, width=third, stride=2)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.head = nn.Linear(third, classes)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stage3(self.stage2(self.stage1(self.stem(x))))
+        return self.head(self.flatten(self.pool(x)))
+
+
+def cifar_resnet(
+    depth: int,
+    *,
+    classes: int = 10,
+    channels: int = 3,
+    last: LastReLU = "after",
+) -> CifarResNet:
+    """A network of depth 8, 14, 20, … for 32x32 images."""
+    return CifarResNet((depth - 2) // 6, classes, channels, (16, 32, 64), last)
+
+
+def digits_resnet(*, classes: int = 10, channels: int = 1) -> CifarResNet:
+    """ResNet-8 for 8x8 images."""
+    return CifarResNet(1, classes, channels, (16, 32, 64), "after")
+
+
+NETWORKS = {
+    f"cifar_resnet{depth}": partial(cifar_resnet, depth) for depth in range(8, 63, 6)
+} | {"digits_resnet": digits_resnet}
