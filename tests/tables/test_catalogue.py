@@ -75,6 +75,12 @@ def test_one_table_under_two_names_is_not_built(tmp_path: Path) -> None:
         build_catalogue(tmp_path, ["mul8u_exact", "mul8u_wallace"])
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TableError, match=r"file cannot be made a folder: .*exists"):
+        build_catalogue(tmp_path / "file", ["mul4u_exact"])
+
+
 def test_loading_by_name_and_by_file_agree() -> None:
     by_name = load_multiplier("mul8u_trunc_6")
     by_file = load_multiplier(data_folder() / "mul8u_trunc_6.bin")
