@@ -59,6 +59,12 @@ def test_other_widths_a_main_and_several_functions() -> None:
         load(text, "mul3x2u_h.c")
 
 
+@pytest.mark.parametrize("name", ["value", "product", "a", "out", "count"])
+def test_a_model_may_call_its_function_as_it_likes(name: str) -> None:
+    mul = load(f"int {name}(int a, int b) {{ return a * b; }}", "mul2u_f.c")
+    assert not mul.error.any()
+
+
 def test_nothing_runs_unless_it_is_allowed(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     text = (
