@@ -254,6 +254,8 @@ def _expand(item: str) -> list[str | Path]:
 
 
 def _matches(item: str) -> list[str | Path]:
+    if not item:
+        raise TableError('"" names no table; is a variable of the shell not set?')
     path = Path(item)
     mode = _mode(path)
     if mode is not None and stat.S_ISDIR(mode):

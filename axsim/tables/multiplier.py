@@ -258,8 +258,8 @@ class Multiplier:
             self,
             table=self.table.T,
             signed=(self.signed[1], self.signed[0]),
-            name=f"{self.name}_swapped",
-            source=f"{self.source}, operands swapped",
+            name=_toggled(self.name, "_swapped"),
+            source=_toggled(self.source, ", operands swapped"),
             identity=transposed_identity(self.identity),
         )
 
@@ -307,6 +307,10 @@ def widths(bits: Any) -> tuple[int, int]:
             "bits=(8, 4)."
         )
     return int(pair[0]), int(pair[1])
+
+
+def _toggled(text: str, ending: str) -> str:
+    return text.removesuffix(ending) if text.endswith(ending) else text + ending
 
 
 def function_name(function: Callable[..., Any]) -> str:

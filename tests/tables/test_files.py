@@ -281,3 +281,8 @@ def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
         "fewer files."
     )
     assert isinstance(caught.value, AxsimError)
+
+
+def test_an_empty_pattern_is_not_the_current_folder() -> None:
+    with pytest.raises(TableError, match='"" names no table'):
+        load_multipliers("")

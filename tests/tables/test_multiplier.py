@@ -192,6 +192,7 @@ def test_swapping_exchanges_the_operands(seed: int, signed: tuple[bool, bool]) -
     assert swapped.bits == (3, 5)
     assert np.array_equal(swapped.error, mul.error.T)
     assert swapped.swapped() == mul
+    assert swapped.swapped().name == mul.name
 
 
 def test_zero_preserving_looks_at_both_operands() -> None:

@@ -112,10 +112,12 @@ def _driver(file: TableFile, function: str) -> str:
 
 
 def _compile(file: TableFile, folder: Path) -> None:
-    compiler = (
-        shlex.split(os.environ.get("CC", ""))
-        or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
-    )
+    try:
+        chosen = shlex.split(os.environ.get("CC", ""))
+    except ValueError as problem:
+        raise TableError(f"CC={os.environ['CC']!r} is no command: {problem}.") from None
+    found = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
+    compiler = chosen or found[:1]
     if not compiler or not shutil.which(compiler[0]):
         sought = f"no {' '.join(compiler)}" if compiler else "none of cc, gcc, clang"
         raise TableError(

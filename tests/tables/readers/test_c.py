@@ -158,3 +158,9 @@ def test_files_beside_the_model_can_be_included(tmp_path: Path) -> None:
     assert mul == Multiplier.from_function(
         lambda a, b: a * b & ~1, signed=False, bits=(2, 2)
     )
+
+
+def test_a_compiler_that_is_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", '"')
+    with pytest.raises(TableError, match="is no command: No closing quotation"):
+        load(UNSIGNED, "mul8u_x.c")
