@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .errors import BackendError as BackendError
     from .errors import CalibrationError as CalibrationError
     from .errors import ConversionError as ConversionError
+    from .errors import OperandError as OperandError
     from .errors import TableError as TableError
     from .tables.multiplier import Multiplier as Multiplier
 
@@ -24,6 +25,7 @@ _HOMES = {
     "BackendError": ".errors",
     "CalibrationError": ".errors",
     "ConversionError": ".errors",
+    "OperandError": ".errors",
     "TableError": ".errors",
     "Multiplier": ".tables.multiplier",
 }
