@@ -1,0 +1,130 @@
+"""The loops all CPU paths share: units, runs, blocks of lanes, blocks of outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import pool
+from .compiled import compiled
+from .contract import INT32_MAX
+from .engine import accumulate
+from .lanes import Block, Lanes
+from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of, phases_of
+
+# Outputs whose sums a block keeps at hand, and what a row of sums is longer than its
+# lanes: a power of two would put every row on the same few cache lines.
+OUTPUT_BLOCK = 64
+ROW_GAP = 16
+# Layouts held at a time. A pass more costs one hand-over to the threads.
+PASS_BYTES = 8 << 20
+
+Spans = npt.NDArray[np.int64]
+
+
+def spans(terms: int, peak: int, wide: bool) -> Spans:
+    """Stretches of the sum (first step, last step, shift) that int32 can hold."""
+    length = max(1, INT32_MAX // max(peak, 1)) if wide else terms
+    return np.array([(k, min(k + length, terms), 0) for k in range(0, terms, length)])
+
+
+def convolve(
+    engine: Any, block: Block, lanes: Lanes, x: Bytes, spans: Spans, bias: Any, pad: int, out: Any
+) -> None:
+    """Runs an engine over all units.
+
+    Args:
+        engine, block: see `engine.accumulate`; how the engine takes lanes.
+        x: [N, C * D * H * W], contiguous.
+        bias: int64[O], added to every sum.
+        pad: code of padded taps.
+        out: int32 or int64 [N, O, D, H, W], contiguous; written.
+    """
+    vectors, blocks = block.cut(lanes.run)
+    grid, phases, starts = grid_of(lanes), phases_of(lanes), np.array(lanes.starts)
+    per_pass = min(lanes.units, max(1, PASS_BYTES // lanes.unit))
+    buffer = np.empty(per_pass * lanes.unit + SLACK, np.uint8)
+    layouts = -(-grid.channels // channel_block(grid))
+    tasks = len(starts) * blocks * lanes.shape.groups
+    for unit in range(0, lanes.units, per_pass):
+        units = min(per_pass, lanes.units - unit)
+
+        def lay(first: int, last: int, unit: int = unit) -> None:
+            fill(x, buffer, grid, phases, pad, unit, first, last)
+
+        def work(first: int, last: int, unit: int = unit) -> None:
+            compute(
+                engine, buffer, grid, starts, spans, bias, out, lanes.shape.groups,
+                block.vector, vectors, blocks, unit, first, last,
+            )  # fmt: skip
+
+        pool.run(lay, units * layouts)
+        pool.run(work, units * tasks)
+
+
+@compiled
+def compute(
+    engine: Any, lanes: Bytes, g: Grid, starts: Any, spans: Spans, bias: Any, out: Any,
+    groups: int, vector: int, vectors: int, blocks: int, unit0: int, first: int, last: int,
+) -> None:  # fmt: skip
+    """Blocks `first` to `last`, counted over units, groups, runs and blocks of a run."""
+    width = vector * vectors
+    outputs, per_group = out.shape[1] // groups, g.channels // groups
+    sums = np.empty((OUTPUT_BLOCK, width + ROW_GAP), np.int32)
+    for task in range(first, last):
+        rest, block = divmod(task, blocks)
+        rest, run = divmod(rest, len(starts))
+        unit, group = divmod(rest, groups)
+        start = starts[run] * g.images + block * width
+        count = min(width, starts[run] * g.images + g.run - start)
+        base = unit * g.unit + group * per_group * g.channel + start
+        used = (count + vector - 1) // vector
+        for o in range(0, outputs, OUTPUT_BLOCK):
+            rows, o0 = min(OUTPUT_BLOCK, outputs - o), group * outputs + o
+            for span in range(len(spans)):
+                k0, k1, shift = spans[span]
+                if span == 0 or out.itemsize == 8:
+                    sums[:rows, : used * vector] = 0
+                inner = shift if out.itemsize == 4 else 0
+                accumulate(engine, lanes, base, o0, rows, k0, k1, inner, sums, used)
+                if out.itemsize == 8:
+                    add = span > 0
+                    _store(sums, rows, o0, bias, out, g, unit0 + unit, start, count, shift, add)
+            if out.itemsize == 4:
+                _store(sums, rows, o0, bias, out, g, unit0 + unit, start, count, 0, False)
+
+
+@compiled
+def _store(
+    sums: Any, rows: int, o0: int, bias: Any, out: Any, g: Grid,
+    unit: int, start: int, count: int, shift: int, add: bool,
+) -> None:  # fmt: skip
+    """Writes the lanes of a block that are outputs, image by image, row by row.
+
+    Lanes of border columns and of images beyond the batch are dropped.
+    """
+    rest, band_h = divmod(unit, g.bands[1])
+    group, band_d = divmod(rest, g.bands[0])
+    n = g.images
+    for image in range(min(n, g.batch - group * n)):
+        position = (start - image + n - 1) // n
+        end = (start + count - image + n - 1) // n
+        while position < end:
+            rest, w = divmod(position, g.grid[2])
+            depth, height = divmod(rest, g.grid[1])
+            d, h = band_d * g.band[0] + depth, band_h * g.band[1] + height
+            kept = depth < g.band[0] and height < g.band[1] and d < g.out[0] and h < g.out[1]
+            last = min(g.out[2], w + end - position) if kept else w
+            lane = position * n + image - start
+            for o in range(rows if w < last else 0):
+                target = out[group * n + image, o0 + o, d, h, w:last]
+                source = sums[o, lane::n]
+                for i in range(last - w):
+                    value = np.int64(source[i]) << shift
+                    if add:
+                        target[i] += value
+                    else:
+                        target[i] = value + bias[o0 + o]
+            position += g.grid[2] - w
