@@ -28,7 +28,7 @@ class _KernelCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file._source_stamp = fingerprint()
+        self._cache_file._source_stamp = fingerprint()  # pyright: ignore[reportPrivateUsage]
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -37,7 +37,9 @@ def compiled(function: Callable[..., Any]) -> Any:
     The code is kept beside the source where that folder can be written, else in the
     user's cache folder, else (nowhere is writable) only in memory.
     """
-    dispatcher = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(
+        function
+    )
     try:
         dispatcher._cache = _KernelCache(dispatcher.py_func)
     except RuntimeError:

@@ -1,5 +1,7 @@
 """The loops all CPU paths share: units, runs, blocks of lanes, blocks of outputs."""
 
+# pyright: basic
+
 from __future__ import annotations
 
 from typing import Any
@@ -31,7 +33,14 @@ def spans(terms: int, peak: int, wide: bool) -> Spans:
 
 
 def convolve(
-    engine: Any, block: Block, lanes: Lanes, x: Bytes, spans: Spans, bias: Any, pad: int, out: Any
+    engine: Any,
+    block: Block,
+    lanes: Lanes,
+    x: Bytes,
+    spans: Spans,
+    bias: Any,
+    pad: int,
+    out: Any,
 ) -> None:
     """Runs an engine over all units.
 
@@ -67,9 +76,10 @@ def convolve(
 @compiled
 def compute(
     engine: Any, lanes: Bytes, g: Grid, starts: Any, spans: Spans, bias: Any, out: Any,
-    groups: int, vector: int, vectors: int, blocks: int, unit0: int, first: int, last: int,
+    groups: int, vector: int, vectors: int, blocks: int,
+    unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
-    """Blocks `first` to `last`, counted over units, groups, runs and blocks of a run."""
+    """Blocks `first` to `last`, counted over units, groups, runs and their blocks."""
     width = vector * vectors
     outputs, per_group = out.shape[1] // groups, g.channels // groups
     sums = np.empty((OUTPUT_BLOCK, width + ROW_GAP), np.int32)
@@ -91,9 +101,23 @@ def compute(
                 accumulate(engine, lanes, base, o0, rows, k0, k1, inner, sums, used)
                 if out.itemsize == 8:
                     add = span > 0
-                    _store(sums, rows, o0, bias, out, g, unit0 + unit, start, count, shift, add)
+                    _store(
+                        sums,
+                        rows,
+                        o0,
+                        bias,
+                        out,
+                        g,
+                        unit0 + unit,
+                        start,
+                        count,
+                        shift,
+                        add,
+                    )
             if out.itemsize == 4:
-                _store(sums, rows, o0, bias, out, g, unit0 + unit, start, count, 0, False)
+                _store(
+                    sums, rows, o0, bias, out, g, unit0 + unit, start, count, 0, False
+                )
 
 
 @compiled
@@ -115,7 +139,12 @@ def _store(
             rest, w = divmod(position, g.grid[2])
             depth, height = divmod(rest, g.grid[1])
             d, h = band_d * g.band[0] + depth, band_h * g.band[1] + height
-            kept = depth < g.band[0] and height < g.band[1] and d < g.out[0] and h < g.out[1]
+            kept = (
+                depth < g.band[0]
+                and height < g.band[1]
+                and d < g.out[0]
+                and h < g.out[1]
+            )
             last = min(g.out[2], w + end - position) if kept else w
             lane = position * n + image - start
             for o in range(rows if w < last else 0):

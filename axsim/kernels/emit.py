@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numba.extending
 from llvmlite import ir
+
+# Typed by what it makes: a function of the arguments but the first.
+intrinsic: Any = numba.extending.intrinsic
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 BYTES = ir.VectorType(I8, 64)

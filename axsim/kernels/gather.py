@@ -1,19 +1,25 @@
-"""The plain path, for any machine: one row of the table per weight, a load per product."""
+"""The plain path, for any machine: a table row per weight, a load per product."""
 
 # pyright: basic
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
+from .contract import Convolution
+from .convolve import convolve, spans
 from .engine import accumulate
-from .lanes import Block
+from .lanes import Block, lay_out
 from .layout import Bytes
+from .table import Table
+
+if TYPE_CHECKING:
+    from .cpu import Call
 
 # Lanes per vector only sets the grain at which blocks are cut.
 VECTOR = 8
@@ -26,6 +32,27 @@ class Gather(NamedTuple):
     rows: npt.NDArray[np.int32]
     weights: Bytes
     offsets: npt.NDArray[np.int32]
+
+
+def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
+    """Serves everything."""
+    del table, shape, wide
+    return None
+
+
+def run(call: Call, sums: Any) -> None:
+    """Writes sums[N, O, D, H, W]."""
+    shape = call.shape
+    lanes = lay_out(shape, BLOCK)
+    offsets = lanes.offsets(shape.channels // shape.groups)
+    engine = Gather(call.table.derived(_rows), call.w, offsets)
+    bias = np.zeros(shape.outputs, np.int64)
+    stretches = spans(shape.terms, call.table.peak, call.wide)
+    convolve(engine, BLOCK, lanes, call.x, stretches, bias, call.pad, sums)
+
+
+def _rows(table: Table) -> npt.NDArray[np.int32]:
+    return np.ascontiguousarray(table.square.T)
 
 
 @overload(accumulate)

@@ -72,7 +72,9 @@ class Lanes:
     @property
     def phases(self) -> tuple[tuple[int, ...], ...]:
         """The residues of the input coordinate that taps touch, for each dimension."""
-        axes = zip(self.shape.kernel, self.shape.dilation, self.shape.stride, strict=True)
+        axes = zip(
+            self.shape.kernel, self.shape.dilation, self.shape.stride, strict=True
+        )
         return tuple(tuple(sorted({t * d % s for t in range(k)})) for k, d, s in axes)
 
     @property
@@ -96,7 +98,9 @@ class Lanes:
     @property
     def bands(self) -> tuple[int, int]:
         """Bands along depth and height."""
-        return tuple(-(-o // b) for o, b in zip(self.shape.out, self.band, strict=False))  # pyright: ignore[reportReturnType]
+        return tuple(
+            -(-o // b) for o, b in zip(self.shape.out, self.band, strict=False)
+        )  # pyright: ignore[reportReturnType]
 
     @property
     def units(self) -> int:
@@ -143,11 +147,19 @@ class Lanes:
         for tap in np.ndindex(shape.kernel):
             at = [t * d for t, d in zip(tap, shape.dilation, strict=True)]
             phase = 0
-            for position, step, residues in zip(at, shape.stride, self.phases, strict=True):
+            for position, step, residues in zip(
+                at, shape.stride, self.phases, strict=True
+            ):
                 phase = phase * len(residues) + residues.index(position % step)
             d, h, w = (a // s for a, s in zip(at, shape.stride, strict=True))
-            taps.append(phase * self.plane + ((d * height + h) * width + w) * self.images)
-        return np.add.outer(np.arange(channels) * self.channel, taps).astype(np.int32).ravel()
+            taps.append(
+                phase * self.plane + ((d * height + h) * width + w) * self.images
+            )
+        return (
+            np.add.outer(np.arange(channels) * self.channel, taps)
+            .astype(np.int32)
+            .ravel()
+        )
 
 
 def three_dimensional(shape: Convolution) -> Convolution:

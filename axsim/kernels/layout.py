@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from . import emit
 from .compiled import compiled
@@ -67,9 +66,16 @@ def unite(codes: Bytes) -> int:
 
 @compiled
 def fill(
-    x: Bytes, lanes: Bytes, g: Grid, phases: Any, pad: int, unit0: int, first: int, last: int
+    x: Bytes,
+    lanes: Bytes,
+    g: Grid,
+    phases: Any,
+    pad: int,
+    unit0: int,
+    first: int,
+    last: int,
 ) -> None:
-    """Lays out blocks `first` to `last` of channels, counted over units from `unit0` on.
+    """Lays out blocks of channels, counted over units from `unit0` on.
 
     x: [N, C * D * H * W], contiguous. lanes: the units one after the other.
     """
@@ -122,7 +128,11 @@ def _spread(
                 row = (source_d * g.size[1] + source_h) * g.size[2] + shift
                 _set(to + at, pad, first * n)
                 if g.stride[2] == 1:
-                    _copy(to + at + first * n, source + (row + first) * n, (last - first) * n)
+                    _copy(
+                        to + at + first * n,
+                        source + (row + first) * n,
+                        (last - first) * n,
+                    )
                 elif n == 1:
                     for i in range(first, last):
                         lanes[at + i] = plane[row + i * g.stride[2]]
@@ -150,7 +160,7 @@ def transpose(rows: Bytes, out: Bytes, width: int) -> None:
             out[column * width + i] = rows[i, column]
 
 
-@intrinsic
+@emit.intrinsic
 def _copy(context, target, source, count):
     """memcpy between addresses; a compiled loop would first prove each index >= 0."""
     signature = types.void(*[types.intp] * 3)
@@ -160,14 +170,16 @@ def _copy(context, target, source, count):
         copy = builder.module.declare_intrinsic(
             "llvm.memcpy", [emit.I8.as_pointer(), emit.I8.as_pointer(), emit.I64]
         )
-        addresses = [builder.inttoptr(a, emit.I8.as_pointer()) for a in (target, source)]
+        addresses = [
+            builder.inttoptr(a, emit.I8.as_pointer()) for a in (target, source)
+        ]
         builder.call(copy, [*addresses, count, ir.Constant(ir.IntType(1), 0)])
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@intrinsic
+@emit.intrinsic
 def _set(context, target, value, count):
     """memset at an address."""
     signature = types.void(*[types.intp] * 3)
@@ -185,7 +197,7 @@ def _set(context, target, value, count):
     return signature, generate
 
 
-@intrinsic
+@emit.intrinsic
 def _transpose_tile(context, source, source_step, target, target_step):
     """8 rows of 8 bytes to 8 columns; arguments are addresses and distances."""
     signature = types.void(*[types.intp] * 4)

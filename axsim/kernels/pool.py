@@ -25,7 +25,7 @@ os.register_at_fork(after_in_child=_executor.cache_clear)
 
 
 def run(work: Callable[[int, int], Any], tasks: int) -> None:
-    """Calls `work(first, last)` over ranges that cover `tasks`, on torch's thread count.
+    """Calls `work(first, last)` over ranges that cover `tasks`, on torch's threads.
 
     The calling thread takes part, so that several callers cannot wait for each other.
     """
@@ -40,7 +40,9 @@ def run(work: Callable[[int, int], Any], tasks: int) -> None:
         while (i := next(ticket)) < ranges:
             work(tasks * i // ranges, tasks * (i + 1) // ranges)
 
-    helpers: list[Future[None]] = [_executor().submit(drain) for _ in range(threads - 1)]
+    helpers: list[Future[None]] = [
+        _executor().submit(drain) for _ in range(threads - 1)
+    ]
     try:
         drain()
     finally:

@@ -15,20 +15,27 @@ below 64 one `vpermb`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-from ..tables.metrics import IntTable
-from . import emit
+from ..errors import BackendError
+from . import emit, features
+from .contract import Convolution
+from .convolve import convolve, spans
 from .emit import BYTES, I8, I32, WORDS, constant, splat
 from .engine import accumulate
-from .lanes import Block
+from .lanes import Block, lay_out
 from .layout import Bytes
+from .table import Table
+
+if TYPE_CHECKING:
+    from .cpu import Call
 
 VECTOR = 64
 # 4 vectors with 4 sums each and the 8 registers of a row leave 8 of 32 to work with.
@@ -58,24 +65,71 @@ class Planes:
     count: int
     base: npt.NDArray[np.int64]
 
+    def bias(self, weights: Bytes) -> npt.NDArray[np.int64]:
+        """What the bases add to each output of weights[O, K]."""
+        if (self.base == self.base[0]).all():
+            return np.full(len(weights), weights.shape[1] * self.base[0])
+        return self.base[weights].sum(axis=1)
 
-def split(table: IntTable, entries: int) -> Planes | None:
-    """The planes for codes below `entries`; None where a weight needs more than two.
 
-    Args:
-        table: int32[256, 256].
-        entries: 64, 128 or 256.
-    """
-    rows = table[:entries].T.astype(np.int64)
-    base = np.full(len(rows), rows.min())
-    if rows.max() - rows.min() >= 1 << 16:
-        base = rows.min(axis=1)
+def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
+    """Why this machine or this table cannot be served; None where they can."""
+    del shape, wide
+    if not features.has("avx512vbmi"):
+        return (
+            f"{features.cpu_name()} has no AVX-512 VBMI, which the byte shuffle needs."
+        )
+    if table.derived(_planes_of[256]) is None:
+        return (
+            "products of one weight differ by 2^16 or more; the byte shuffle holds 16 "
+            "bits of them."
+        )
+    return None
+
+
+def run(call: Call, sums: Any) -> None:
+    """Writes sums[N, O, D, H, W]."""
+    shape = call.shape
+    planes = _planes(call)
+    lanes = lay_out(shape, BLOCK)
+    offsets = lanes.offsets(shape.channels // shape.groups)
+    engine = Shuffle(planes.planes, planes.entries, planes.count, call.w, offsets)
+    # Sums hold what lies above the bases: non-negative, so larger than the products.
+    stretches = spans(shape.terms, (1 << 8 * planes.count) - 1, call.wide)
+    convolve(
+        engine, BLOCK, lanes, call.x, stretches, planes.bias(call.w), call.pad, sums
+    )
+
+
+def _planes(call: Call) -> Planes:
+    """The smallest planes that cover the codes of a call."""
+    entries = next(e for e in ENTRIES if call.bound < e)
+    planes = call.table.derived(_planes_of[entries])
+    if planes is None:
+        raise BackendError(f"the byte shuffle cannot hold {call.table.mul.name}.")
+    return planes
+
+
+def _split(table: Table, entries: int) -> Planes | None:
+    """The planes for codes below `entries`; None where a weight needs more than two."""
+    rows = table.square[:entries].T.astype(np.int64)
+    lowest, base = rows.min(), rows.min(axis=1)
+    # One base for all weights needs no sum over them; keep it where it costs no plane.
+    if _planes_for(rows - lowest) == _planes_for(rows - base[:, None]):
+        base = np.full(len(rows), lowest)
     rest = rows - base[:, None]
-    count = 1 if rest.max() < 1 << 8 else 2
-    if rest.max() >= 1 << 16:
+    count = _planes_for(rest)
+    if count > 2:
         return None
     planes = np.stack([rest >> 8 * p & 255 for p in range(count)], axis=1)
     return Planes(_aligned(planes.astype(np.uint8)), entries, count, base)
+
+
+def _planes_for(rest: npt.NDArray[np.int64]) -> int:
+    return max(1, -(-int(rest.max()).bit_length() // 8))
+
+
+_planes_of = {entries: partial(_split, entries=entries) for entries in ENTRIES}
 
 
 def _aligned(codes: Bytes) -> Bytes:
@@ -90,18 +144,20 @@ def _variant(entries: int, planes: int, vectors: int) -> int:
     return (entries * 4 + planes) * 8 + vectors
 
 
-@intrinsic
+@emit.intrinsic
 def _sum_lookups(
     context: Any, variant: Any, planes: Any, weights: Any, offsets: Any, lanes: Any,
     count: Any, sums: Any,
 ) -> Any:  # fmt: skip
-    """Adds `count` >= 1 steps of one output to its 32-bit sums; arguments are addresses."""
+    """Adds `count` >= 1 steps of an output to its 32-bit sums, by address."""
     signature = types.void(*[types.intp] * 7)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         variant, *rest = arguments
         cases = {
-            _variant(entries, count, vectors): _case(builder, rest, entries, count, vectors)
+            _variant(entries, count, vectors): _case(
+                builder, rest, entries, count, vectors
+            )
             for entries in ENTRIES
             for count in (1, 2)
             for vectors in range(1, BLOCK.most + 1)
@@ -119,7 +175,8 @@ def _case(builder: Any, arguments: Any, entries: int, planes: int, vectors: int)
         def step(k: Any, held: list[Any]) -> list[Any]:
             code = builder.load(emit.pointer(builder, weights, k, I8))
             row = builder.add(
-                table, builder.mul(builder.zext(code, emit.I64), constant(entries * planes))
+                table,
+                builder.mul(builder.zext(code, emit.I64), constant(entries * planes)),
             )
             offset = builder.load(
                 emit.pointer(builder, offsets, builder.mul(k, constant(4)), I32)
@@ -131,7 +188,9 @@ def _case(builder: Any, arguments: Any, entries: int, planes: int, vectors: int)
                 at = emit.pointer(builder, base, constant(64 * v), BYTES)
                 codes = builder.load(at, align=1)
                 for p in range(planes):
-                    found = builder.bitcast(_look_up(builder, registers[p], codes), WORDS)
+                    found = builder.bitcast(
+                        _look_up(builder, registers[p], codes), WORDS
+                    )
                     raw, odd = held[len(results) : len(results) + 2]
                     shifted = builder.lshr(found, splat(8, WORDS))
                     results += [builder.add(raw, found), builder.add(odd, shifted)]
@@ -141,7 +200,9 @@ def _case(builder: Any, arguments: Any, entries: int, planes: int, vectors: int)
         held = emit.loop(builder, constant(0), count, zeros, step)
         for v in range(vectors):
             own = held[2 * planes * v : 2 * planes * (v + 1)]
-            at = emit.pointer(builder, sums, constant(4 * 64 * v), ir.VectorType(I32, 64))
+            at = emit.pointer(
+                builder, sums, constant(4 * 64 * v), ir.VectorType(I32, 64)
+            )
             total = builder.add(builder.load(at, align=4), _widen(builder, own))
             builder.store(total, at, align=4)
 
