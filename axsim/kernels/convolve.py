@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,23 @@ def spans(terms: int, peak: int, wide: bool) -> Spans:
     return np.array([(k, min(k + length, terms), 0) for k in range(0, terms, length)])
 
 
+@dataclass(frozen=True, eq=False)
+class Second:
+    """A second layout made of the first, for engines whose lanes are not one byte.
+
+    Args:
+        unit: its bytes of a unit; groups of channels lie side by side.
+        lane: its bytes of a lane.
+        tasks: parts of a unit.
+        work: takes both layouts and a range of parts, counted over units.
+    """
+
+    unit: int
+    lane: int
+    tasks: int
+    work: Callable[[Bytes, Bytes, int, int], None]
+
+
 def convolve(
     engine: Any,
     block: Block,
@@ -41,6 +61,7 @@ def convolve(
     bias: Any,
     pad: int,
     out: Any,
+    second: Second | None = None,
 ) -> None:
     """Runs an engine over all units.
 
@@ -53,10 +74,13 @@ def convolve(
     """
     vectors, blocks = block.cut(lanes.run)
     grid, phases, starts = grid_of(lanes), phases_of(lanes), np.array(lanes.starts)
-    per_pass = min(lanes.units, max(1, PASS_BYTES // lanes.unit))
+    unit_bytes, lane_bytes = (second.unit, second.lane) if second else (lanes.unit, 1)
+    per_pass = min(lanes.units, max(1, PASS_BYTES // max(lanes.unit, unit_bytes)))
     buffer = np.empty(per_pass * lanes.unit + SLACK, np.uint8)
+    codes = np.empty(per_pass * unit_bytes + SLACK, np.uint8) if second else buffer
     layouts = -(-grid.channels // channel_block(grid))
-    tasks = len(starts) * blocks * lanes.shape.groups
+    groups = lanes.shape.groups
+    tasks = len(starts) * blocks * groups
     for unit in range(0, lanes.units, per_pass):
         units = min(per_pass, lanes.units - unit)
 
@@ -65,23 +89,25 @@ def convolve(
 
         def work(first: int, last: int, unit: int = unit) -> None:
             compute(
-                engine, buffer, grid, starts, spans, bias, out, lanes.shape.groups,
-                block.vector, vectors, blocks, unit, first, last,
+                engine, codes, grid, starts, spans, bias, out, groups, unit_bytes,
+                lane_bytes, block.vector, vectors, blocks, unit, first, last,
             )  # fmt: skip
 
         pool.run(lay, units * layouts)
+        if second:
+            pool.run(partial(second.work, buffer, codes), units * second.tasks)
         pool.run(work, units * tasks)
 
 
 @compiled
 def compute(
     engine: Any, lanes: Bytes, g: Grid, starts: Any, spans: Spans, bias: Any, out: Any,
-    groups: int, vector: int, vectors: int, blocks: int,
+    groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int, blocks: int,
     unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Blocks `first` to `last`, counted over units, groups, runs and their blocks."""
     width = vector * vectors
-    outputs, per_group = out.shape[1] // groups, g.channels // groups
+    outputs, group_bytes = out.shape[1] // groups, unit_bytes // groups
     sums = np.empty((OUTPUT_BLOCK, width + ROW_GAP), np.int32)
     for task in range(first, last):
         rest, block = divmod(task, blocks)
@@ -89,7 +115,7 @@ def compute(
         unit, group = divmod(rest, groups)
         start = starts[run] * g.images + block * width
         count = min(width, starts[run] * g.images + g.run - start)
-        base = unit * g.unit + group * per_group * g.channel + start
+        base = unit * unit_bytes + group * group_bytes + start * lane_bytes
         used = (count + vector - 1) // vector
         for o in range(0, outputs, OUTPUT_BLOCK):
             rows, o0 = min(OUTPUT_BLOCK, outputs - o), group * outputs + o

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import gather, shuffle
+from . import factored, gather, shuffle
 from .contract import Convolution, check_codes
 from .layout import unite
 from .skip import remove_padded_taps
@@ -46,6 +46,7 @@ WhyNot = Callable[[Table, Convolution, bool], str | None]
 PATHS: dict[str, tuple[WhyNot, Callable[[Call, Any], None]]] = {
     "gather": (gather.why_not, gather.run),
     "shuffle": (shuffle.why_not, shuffle.run),
+    "factored": (factored.why_not, factored.run),
 }
 
 

@@ -76,3 +76,19 @@ def switch(builder: Any, selector: Any, cases: dict[int, Callable[[], None]]) ->
         emit()
         builder.branch(after)
     builder.position_at_end(after)
+
+
+def look_up(builder: Any, registers: list[Any], codes: Any) -> Any:
+    """64 bytes of a table of 64, 128 or 256, held in registers, by 64 codes."""
+    if len(registers) == 1:
+        name = "llvm.x86.avx512.permvar.qi.512"
+        return builder.call(
+            declare(builder, name, BYTES, [BYTES] * 2), [registers[0], codes]
+        )
+    name = "llvm.x86.avx512.vpermi2var.qi.512"
+    permute = declare(builder, name, BYTES, [BYTES] * 3)
+    low = builder.call(permute, [registers[0], codes, registers[1]])
+    if len(registers) == 2:
+        return low
+    high = builder.call(permute, [registers[2], codes, registers[3]])
+    return builder.select(builder.icmp_signed("<", codes, splat(0, BYTES)), high, low)

@@ -40,11 +40,13 @@ class Block:
         vector: lanes of a vector.
         most: vectors of a block at most.
         overhead: of a block, in the time of so many vectors.
+        depth: bytes laid out for each code.
     """
 
     vector: int
     most: int
     overhead: float
+    depth: int = 1
 
     def cut(self, lanes: int) -> tuple[int, int]:
         """Vectors of a block, and blocks, such that the blocks are nearly equal."""
@@ -186,25 +188,26 @@ def three_dimensional(shape: Convolution) -> Convolution:
 def lay_out(shape: Convolution, block: Block) -> Lanes:
     """The cheapest layout for such blocks."""
     shape = three_dimensional(shape)
+    limit = UNIT_BYTES // block.depth
     candidates = [
-        _banded(Lanes(shape, images, (shape.out[0], shape.out[1]), joined))
-        for images in _image_counts(shape)
+        _banded(Lanes(shape, images, (shape.out[0], shape.out[1]), joined), limit)
+        for images in _image_counts(shape, limit)
         for joined in (False, True)
     ]
     return min(candidates, key=lambda lanes: _cost(lanes, block))
 
 
-def _image_counts(shape: Convolution) -> list[int]:
+def _image_counts(shape: Convolution, limit: int) -> list[int]:
     """Powers of two, and the whole batch, that keep a unit small."""
     whole = min(shape.batch, MAX_IMAGES)
     counts = {1, whole, *(1 << i for i in range(whole.bit_length()))}
     bytes_each = shape.channels * prod(shape.padded)
-    return sorted(n for n in counts if n == 1 or n * bytes_each <= UNIT_BYTES)
+    return sorted(n for n in counts if n == 1 or n * bytes_each <= limit)
 
 
-def _banded(lanes: Lanes) -> Lanes:
+def _banded(lanes: Lanes, limit: int) -> Lanes:
     """Halves the band of single images until the unit is small enough."""
-    while lanes.images == 1 and lanes.unit > UNIT_BYTES and max(lanes.band) > 8:
+    while lanes.images == 1 and lanes.unit > limit and max(lanes.band) > 8:
         depth, height = lanes.band
         band = (-(-depth // 2), height) if depth > 1 else (depth, -(-height // 2))
         lanes = Lanes(lanes.shape, 1, band, lanes.joined)

@@ -189,7 +189,7 @@ def _case(builder: Any, arguments: Any, entries: int, planes: int, vectors: int)
                 codes = builder.load(at, align=1)
                 for p in range(planes):
                     found = builder.bitcast(
-                        _look_up(builder, registers[p], codes), WORDS
+                        emit.look_up(builder, registers[p], codes), WORDS
                     )
                     raw, odd = held[len(results) : len(results) + 2]
                     shifted = builder.lshr(found, splat(8, WORDS))
@@ -218,22 +218,6 @@ def _load_row(builder: Any, row: Any, entries: int, planes: int) -> list[list[An
     return [
         [load(p * entries + at) for at in range(0, entries, 64)] for p in range(planes)
     ]
-
-
-def _look_up(builder: Any, registers: list[Any], codes: Any) -> Any:
-    """64 bytes of a plane, by 64 codes."""
-    if len(registers) == 1:
-        name = "llvm.x86.avx512.permvar.qi.512"
-        return builder.call(
-            emit.declare(builder, name, BYTES, [BYTES] * 2), [registers[0], codes]
-        )
-    name = "llvm.x86.avx512.vpermi2var.qi.512"
-    permute = emit.declare(builder, name, BYTES, [BYTES] * 3)
-    low = builder.call(permute, [registers[0], codes, registers[1]])
-    if len(registers) == 2:
-        return low
-    high = builder.call(permute, [registers[2], codes, registers[3]])
-    return builder.select(builder.icmp_signed("<", codes, splat(0, BYTES)), high, low)
 
 
 def _widen(builder: Any, held: list[Any]) -> Any:
