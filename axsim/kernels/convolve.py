@@ -17,7 +17,8 @@ from .compiled import compiled
 from .contract import INT32_MAX
 from .engine import accumulate
 from .lanes import Block, Lanes
-from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of, phases_of
+from .store import Place, add, store
+from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of
 
 # Outputs whose sums a block keeps at hand, and what a row of sums is longer than its
 # lanes: a power of two would put every row on the same few cache lines.
@@ -73,14 +74,15 @@ def convolve(
         out: int32 or int64 [N, O, D, H, W], contiguous; written.
     """
     vectors, blocks = block.cut(lanes.run)
-    grid, phases, starts = grid_of(lanes), phases_of(lanes), np.array(lanes.starts)
+    grid, phases = grid_of(lanes)
     unit_bytes, lane_bytes = (second.unit, second.lane) if second else (lanes.unit, 1)
     per_pass = min(lanes.units, max(1, PASS_BYTES // max(lanes.unit, unit_bytes)))
     buffer = np.empty(per_pass * lanes.unit + SLACK, np.uint8)
     codes = np.empty(per_pass * unit_bytes + SLACK, np.uint8) if second else buffer
     layouts = -(-grid.channels // channel_block(grid))
     groups = lanes.shape.groups
-    tasks = len(starts) * blocks * groups
+    parts = -(-(lanes.shape.outputs // groups) // OUTPUT_BLOCK)
+    tasks = len(lanes.starts) * blocks * groups * parts
     for unit in range(0, lanes.units, per_pass):
         units = min(per_pass, lanes.units - unit)
 
@@ -89,7 +91,7 @@ def convolve(
 
         def work(first: int, last: int, unit: int = unit) -> None:
             compute(
-                engine, codes, grid, starts, spans, bias, out, groups, unit_bytes,
+                engine, codes, grid, lanes.starts, spans, bias, out, groups, unit_bytes,
                 lane_bytes, block.vector, vectors, blocks, unit, first, last,
             )  # fmt: skip
 
@@ -105,81 +107,33 @@ def compute(
     groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int, blocks: int,
     unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
-    """Blocks `first` to `last`, counted over units, groups, runs and their blocks."""
+    """Tasks of a pass, counted over units, groups, runs, their blocks, and outputs."""
     width = vector * vectors
     outputs, group_bytes = out.shape[1] // groups, unit_bytes // groups
-    sums = np.empty((OUTPUT_BLOCK, width + ROW_GAP), np.int32)
+    parts = (outputs + OUTPUT_BLOCK - 1) // OUTPUT_BLOCK
+    sums = np.empty((min(OUTPUT_BLOCK, outputs + 3), width + ROW_GAP), np.int32)
     for task in range(first, last):
-        rest, block = divmod(task, blocks)
+        rest, part = divmod(task, parts)
+        rest, block = divmod(rest, blocks)
         rest, run = divmod(rest, len(starts))
         unit, group = divmod(rest, groups)
         start = starts[run] * g.images + block * width
         count = min(width, starts[run] * g.images + g.run - start)
         base = unit * unit_bytes + group * group_bytes + start * lane_bytes
         used = (count + vector - 1) // vector
-        for o in range(0, outputs, OUTPUT_BLOCK):
-            rows, o0 = min(OUTPUT_BLOCK, outputs - o), group * outputs + o
+        rows = min(OUTPUT_BLOCK, outputs - part * OUTPUT_BLOCK)
+        o0 = group * outputs + part * OUTPUT_BLOCK
+        place = Place(unit0 + unit, start, count, o0, rows)
+        if out.itemsize == 4:
+            for o in range(rows):
+                sums[o, : used * vector] = bias[o0 + o]
             for span in range(len(spans)):
                 k0, k1, shift = spans[span]
-                if span == 0 or out.itemsize == 8:
-                    sums[:rows, : used * vector] = 0
-                inner = shift if out.itemsize == 4 else 0
-                accumulate(engine, lanes, base, o0, rows, k0, k1, inner, sums, used)
-                if out.itemsize == 8:
-                    add = span > 0
-                    _store(
-                        sums,
-                        rows,
-                        o0,
-                        bias,
-                        out,
-                        g,
-                        unit0 + unit,
-                        start,
-                        count,
-                        shift,
-                        add,
-                    )
-            if out.itemsize == 4:
-                _store(
-                    sums, rows, o0, bias, out, g, unit0 + unit, start, count, 0, False
-                )
-
-
-@compiled
-def _store(
-    sums: Any, rows: int, o0: int, bias: Any, out: Any, g: Grid,
-    unit: int, start: int, count: int, shift: int, add: bool,
-) -> None:  # fmt: skip
-    """Writes the lanes of a block that are outputs, image by image, row by row.
-
-    Lanes of border columns and of images beyond the batch are dropped.
-    """
-    rest, band_h = divmod(unit, g.bands[1])
-    group, band_d = divmod(rest, g.bands[0])
-    n = g.images
-    for image in range(min(n, g.batch - group * n)):
-        position = (start - image + n - 1) // n
-        end = (start + count - image + n - 1) // n
-        while position < end:
-            rest, w = divmod(position, g.grid[2])
-            depth, height = divmod(rest, g.grid[1])
-            d, h = band_d * g.band[0] + depth, band_h * g.band[1] + height
-            kept = (
-                depth < g.band[0]
-                and height < g.band[1]
-                and d < g.out[0]
-                and h < g.out[1]
-            )
-            last = min(g.out[2], w + end - position) if kept else w
-            lane = position * n + image - start
-            for o in range(rows if w < last else 0):
-                target = out[group * n + image, o0 + o, d, h, w:last]
-                source = sums[o, lane::n]
-                for i in range(last - w):
-                    value = np.int64(source[i]) << shift
-                    if add:
-                        target[i] += value
-                    else:
-                        target[i] = value + bias[o0 + o]
-            position += g.grid[2] - w
+                accumulate(engine, lanes, base, o0, rows, k0, k1, shift, sums, used)
+            store(sums, out, g, place)
+        else:
+            for span in range(len(spans)):
+                k0, k1, shift = spans[span]
+                sums[:rows, : used * vector] = 0
+                accumulate(engine, lanes, base, o0, rows, k0, k1, 0, sums, used)
+                add(sums, bias, out, g, place, shift, span == 0)

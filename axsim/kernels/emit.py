@@ -38,6 +38,25 @@ def declare(builder: Any, name: str, result: Any, arguments: Sequence[Any]) -> A
     return known or ir.Function(builder.module, kind, name)
 
 
+def spread(builder: Any, value: Any, kind: Any) -> Any:
+    """A vector with the value in every lane."""
+    empty = ir.Constant(kind, ir.Undefined)
+    one = builder.insert_element(empty, value, ir.Constant(I32, 0))
+    return builder.shuffle_vector(one, empty, splat(0, ir.VectorType(I32, kind.count)))
+
+
+def concatenate(builder: Any, parts: list[Any]) -> Any:
+    """One vector of all parts, a power of two of them."""
+    while len(parts) > 1:
+        size = 2 * parts[0].type.count
+        order = ir.Constant(ir.VectorType(I32, size), list(range(size)))
+        parts = [
+            builder.shuffle_vector(low, high, order)
+            for low, high in zip(parts[0::2], parts[1::2], strict=True)
+        ]
+    return parts[0]
+
+
 def loop(
     builder: Any, first: Any, last: Any, sums: Sequence[Any], body: Callable[..., Any]
 ) -> list[Any]:

@@ -33,7 +33,7 @@ from .engine import accumulate
 from .lanes import Block, lay_out
 from .layout import Bytes, Grid
 from .table import Table
-from .terms import Term, Terms, terms_of
+from .terms import Term, terms_of
 
 if TYPE_CHECKING:
     from .cpu import Call
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 VECTOR = 16
 # 6 vectors of 4 outputs: 24 sums, and 7 registers to feed them.
 MOST = 6
+# Register blocks that share a visit to the weights.
+BLOCKS = 4
 OUTPUTS = 4
 # Steps between visits to the sums in memory: the codes of a block stay in L1.
 STEPS = 192
@@ -69,7 +71,7 @@ def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
         return f"{features.cpu_name()} has no AVX-512 VNNI and VBMI."
     if table.mul.rank > MOST_TERMS - 1:
         return f"the error has rank {table.mul.rank}; at most {MOST_TERMS - 1} pays."
-    if len(table.derived(terms_of).terms) > MOST_TERMS:
+    if len(table.derived(terms_of)) > MOST_TERMS:
         return f"the factors need more than {MOST_TERMS} products of bytes."
     return None
 
@@ -78,22 +80,24 @@ def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape, terms = call.shape, call.table.derived(terms_of)
     per_group = shape.channels // shape.groups
-    block = Block(VECTOR, MOST, overhead=0.5, depth=len(terms.terms))
+    block = Block(
+        VECTOR, MOST * BLOCKS, step=0.14, overhead=1.0, depth=len(terms), bytes_per_lane=4
+    )
     lanes = lay_out(shape, block)
     quads = _quads(call.table, per_group)
-    taps = lanes.offsets(1).astype(np.int64) * 4
-    steps = (np.arange(len(quads.sources))[:, None] * 4 * lanes.channel + taps).ravel()
-    weights = _pack(call, quads, len(taps))
+    taps = len(lanes.taps)
+    starts = np.arange(len(quads.sources)) * lanes.channel
+    steps = np.add.outer(4 * starts, 4 * lanes.taps).astype(np.int32).ravel()
+    weights, bias = _pack(call, quads, taps)
     outputs = shape.outputs // shape.groups
-    engine = Factored(weights, steps.astype(np.int32), outputs, quads.signed_from * len(taps))
+    engine = Factored(weights, steps, outputs, quads.signed_from * taps)
     second = Second(
         unit=len(quads.sources) * shape.groups * lanes.channel * 4,
         lane=4,
         tasks=len(quads.sources) * shape.groups,
         work=_interleaver(quads, lanes.channel, lanes.unit, per_group),
     )
-    bias = _bias(call, terms)
-    stretches = _spans(quads, len(taps), call.wide)
+    stretches = _spans(quads, taps, call.wide)
     convolve(engine, block, lanes, call.x, stretches, bias, call.pad, sums, second)
 
 
@@ -107,6 +111,7 @@ class Quads:
         segments: (quads, shift) of stretches of equal shift and signedness.
         signed_from: first quad with signed codes.
         code_maps, weight_maps: uint8[terms, 256].
+        bias: int64[terms], what a byte of the weights adds for its offset.
     """
 
     sources: npt.NDArray[np.int64]
@@ -115,11 +120,12 @@ class Quads:
     signed_from: int
     code_maps: Bytes
     weight_maps: Bytes
+    bias: npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=256)
 def _quads(table: Table, channels: int) -> Quads:
-    terms = table.derived(terms_of).terms
+    terms = table.derived(terms_of)
     sources, owners = list[npt.NDArray[np.int64]](), list[npt.NDArray[np.int64]]()
     segments, signed_from, first = list[tuple[int, int]](), 0, 0
 
@@ -140,6 +146,7 @@ def _quads(table: Table, channels: int) -> Quads:
     return Quads(
         np.concatenate(sources), np.concatenate(owners), tuple(segments), signed_from,
         np.stack([t.codes for t in terms]), np.stack([t.weights for t in terms]),
+        np.array([t.offset << t.shift for t in terms]),
     )  # fmt: skip
 
 
@@ -153,59 +160,130 @@ def _spans(quads: Quads, taps: int, wide: bool) -> npt.NDArray[np.int64]:
     return np.array(spans)
 
 
-def _bias(call: Call, terms: Terms) -> npt.NDArray[np.int64]:
-    """What the base of each weight adds to each output."""
-    if not terms.base.any():
-        return np.zeros(call.shape.outputs, np.int64)
-    bias = np.empty(call.shape.outputs, np.int64)
-    _sum_bases(call.w, terms.base, bias)
-    return bias
-
-
-@compiled
-def _sum_bases(w: Bytes, base: Any, bias: Any) -> None:
-    for o in range(w.shape[0]):
-        total = np.int64(0)
-        for k in range(w.shape[1]):
-            total += base[w[o, k]]
-        bias[o] = total
-
-
-def _pack(call: Call, quads: Quads, taps: int) -> Bytes:
-    """The weights' bytes in the order the steps take them."""
+def _pack(call: Call, quads: Quads, taps: int) -> tuple[Bytes, npt.NDArray[np.int64]]:
+    """The weights' bytes in the order the steps take them, and each output's bias."""
     shape = call.shape
     outputs = shape.outputs // shape.groups
-    blocks = -(-outputs // OUTPUTS)
-    steps = len(quads.sources) * taps
-    packed = np.zeros((shape.groups * blocks, steps, OUTPUTS, 4), np.uint8)
+    blocks = shape.groups * -(-outputs // OUTPUTS)
+    packed = np.empty((blocks, len(quads.sources) * taps, OUTPUTS, 4), np.uint8)
+    bias = np.zeros(shape.outputs, np.int64)
+    # order[4 t + j]: where tap t of channel j lies among the weights of four channels.
+    order = np.zeros(64, np.uint8)
+    if taps <= 16:
+        order[: 4 * taps] = np.add.outer(np.arange(taps), np.arange(4) * taps).ravel()
 
     def work(first: int, last: int) -> None:
         _pack_blocks(
-            call.w, packed, quads.sources, quads.terms, quads.weight_maps, outputs, taps,
-            first, last,
+            call.w, packed, bias, quads.sources, quads.terms, quads.weight_maps,
+            quads.bias, quads.signed_from, outputs, taps, order, first, last,
         )  # fmt: skip
 
-    pool.run(work, len(packed))
-    return packed
+    pool.run(work, blocks)
+    return packed, bias
 
 
 @compiled
 def _pack_blocks(
-    w: Bytes, packed: Bytes, sources: Any, terms: Any, maps: Bytes, outputs: int,
-    taps: int, first: int, last: int,
+    w: Bytes, packed: Bytes, bias: Any, sources: Any, terms: Any, maps: Bytes,
+    offsets: Any, signed_from: int, outputs: int, taps: int, order: Bytes,
+    first: int, last: int,
 ) -> None:  # fmt: skip
-    blocks = (outputs + OUTPUTS - 1) // OUTPUTS
+    """Blocks of four outputs, counted over groups."""
+    blocks, channels = (outputs + OUTPUTS - 1) // OUTPUTS, w.shape[1] // taps
+    line = np.empty(sources.shape[0] * taps * 4 + 64, np.uint8)
     for block in range(first, last):
         group, part = divmod(block, blocks)
-        for row in range(min(OUTPUTS, outputs - part * OUTPUTS)):
-            weights = w[group * outputs + part * OUTPUTS + row]
-            for quad in range(sources.shape[0]):
-                for j in range(4):
-                    channel, to = sources[quad, j], maps[terms[quad, j]]
-                    if channel >= 0:
-                        for tap in range(taps):
-                            byte = to[weights[channel * taps + tap]]
-                            packed[block, quad * taps + tap, row, j] = byte
+        for row in range(OUTPUTS):
+            o = group * outputs + part * OUTPUTS + row
+            if part * OUTPUTS + row < outputs:
+                total = np.int64(0)
+                for quad in range(sources.shape[0]):
+                    channel, term = sources[quad, 0], terms[quad, 0]
+                    at = quad * taps * 4
+                    alike = (
+                        taps <= 16
+                        and sources[quad, 3] == channel + 3
+                        and terms[quad, 3] == term
+                        and (channel * taps + 64 <= w.shape[1] or o + 1 < w.shape[0])
+                    )
+                    if alike:
+                        total += offsets[term] * _map_four(
+                            w.ctypes.data + o * w.shape[1] + channel * taps,
+                            maps.ctypes.data + 256 * term,
+                            order.ctypes.data,
+                            line.ctypes.data + at,
+                            4 * taps,
+                            1 if quad < signed_from else 0,
+                        )
+                    else:
+                        total += _map_one_by_one(
+                            w[o], line[at:], sources[quad], terms[quad], maps, offsets,
+                            quad < signed_from, taps,
+                        )  # fmt: skip
+                bias[o] = total
+            else:
+                line[:] = 0
+            source = line.view(np.int32)
+            target = packed[block].view(np.int32)
+            for step in range(target.shape[0]):
+                target[step, row, 0] = source[step]
+
+
+@compiled
+def _map_one_by_one(
+    weights: Bytes, line: Bytes, sources: Any, terms: Any, maps: Bytes, offsets: Any,
+    signed: bool, taps: int,
+) -> int:  # fmt: skip
+    """One quad of one output, byte by byte; returns what it adds to the bias."""
+    total = np.int64(0)
+    for j in range(4):
+        for tap in range(taps):
+            byte = np.uint8(0)
+            if sources[j] >= 0:
+                byte = maps[terms[j], weights[sources[j] * taps + tap]]
+            line[4 * tap + j] = byte
+            value = np.int64(byte) - (256 if signed and byte > 127 else 0)
+            total += offsets[terms[j]] * value
+    return total
+
+
+@emit.intrinsic
+def _map_four(context, weights, table, order, line, count, signed):
+    """One quad of four neighbouring channels; returns the sum of its bytes.
+
+    Addresses; `count` <= 64 bytes count, `signed` says whether they are signed.
+    """
+    signature = types.int64(*[types.intp] * 6)
+
+    def generate(context, builder, signature, arguments):
+        weights, table, order, line, count, signed = arguments
+        zero = constant(0)
+
+        def load(base, at):
+            return builder.load(emit.pointer(builder, base, constant(at), BYTES), align=1)
+
+        place = load(order, 0)
+        codes = emit.look_up(builder, [load(weights, 0)], place)
+        found = emit.look_up(builder, [load(table, 64 * i) for i in range(4)], codes)
+        numbers = ir.Constant(BYTES, list(range(64)))
+        limit = emit.spread(builder, builder.trunc(count, emit.I8), BYTES)
+        inside = builder.icmp_unsigned("<", numbers, limit)
+        found = builder.select(inside, found, splat(0, BYTES))
+        builder.store(found, emit.pointer(builder, line, zero, BYTES), align=1)
+        # A signed byte is the unsigned one with its top bit flipped, less 128.
+        flip = builder.mul(builder.trunc(signed, emit.I8), ir.Constant(emit.I8, 128))
+        flipped = builder.xor(found, emit.spread(builder, flip, BYTES))
+        name = "llvm.x86.avx512.psad.bw.512"
+        eights = ir.VectorType(emit.I64, 8)
+        add = emit.declare(builder, name, eights, [BYTES, BYTES])
+        sums = builder.call(add, [flipped, splat(0, BYTES)])
+        total = zero
+        for i in range(8):
+            part = builder.extract_element(sums, ir.Constant(I32, i))
+            total = builder.add(total, part)
+        return builder.sub(total, builder.mul(signed, constant(64 * 128)))
+
+    return signature, generate
 
 
 def _interleaver(quads: Quads, channel: int, unit: int, per_group: int) -> Any:
@@ -337,7 +415,7 @@ def _case(builder: Any, arguments: Any, vectors: int, signed_codes: bool) -> Any
 
         zeros = [splat(0, INTS)] * (OUTPUTS * vectors)
         held = emit.loop(builder, constant(0), count, zeros, step)
-        shifts = _spread(builder, builder.trunc(shift, I32))
+        shifts = emit.spread(builder, builder.trunc(shift, I32), INTS)
         for o in range(OUTPUTS):
             line = builder.add(sums, builder.mul(row, constant(o)))
             for v in range(vectors):
@@ -350,13 +428,7 @@ def _case(builder: Any, arguments: Any, vectors: int, signed_codes: bool) -> Any
 
 def _broadcast(builder: Any, at: Any) -> Any:
     """Four bytes of a weight in every lane."""
-    return builder.bitcast(_spread(builder, builder.load(at, align=4)), BYTES)
-
-
-def _spread(builder: Any, value: Any) -> Any:
-    empty = ir.Constant(INTS, ir.Undefined)
-    one = builder.insert_element(empty, value, ir.Constant(I32, 0))
-    return builder.shuffle_vector(one, empty, splat(0, INTS))
+    return builder.bitcast(emit.spread(builder, builder.load(at, align=4), INTS), BYTES)
 
 
 @overload(accumulate)
@@ -367,22 +439,26 @@ def _accumulate_by_products(
         return None
 
     def loop(engine, lanes, base, first, count, step0, step1, shift, sums, vectors):
-        variant = 2 * vectors + (1 if step0 >= engine.signed_from else 0)
+        signed = 1 if step0 >= engine.signed_from else 0
         blocks = (engine.outputs + OUTPUTS - 1) // OUTPUTS
         group, output = divmod(first, engine.outputs)
         block = group * blocks + output // OUTPUTS
+        parts = (vectors + MOST - 1) // MOST
         for k in range(step0, step1, STEPS):
             steps = min(STEPS, step1 - k)
-            for part in range((count + OUTPUTS - 1) // OUTPUTS):
-                _sum_products(
-                    variant,
-                    engine.weights[block + part].ctypes.data + 4 * OUTPUTS * k,
-                    engine.offsets.ctypes.data + 4 * k,
-                    lanes.ctypes.data + base,
-                    steps,
-                    sums[part * OUTPUTS].ctypes.data,
-                    sums.strides[0],
-                    shift,
-                )
+            for part in range(parts):
+                v0, v1 = vectors * part // parts, vectors * (part + 1) // parts
+                for row in range(0, count, OUTPUTS):
+                    _sum_products(
+                        2 * (v1 - v0) + signed,
+                        engine.weights[block + row // OUTPUTS].ctypes.data
+                        + 4 * OUTPUTS * k,
+                        engine.offsets.ctypes.data + 4 * k,
+                        lanes.ctypes.data + base + 64 * v0,
+                        steps,
+                        sums[row].ctypes.data + 64 * v0,
+                        sums.strides[0],
+                        shift,
+                    )
 
     return loop

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Lanes per vector only sets the grain at which blocks are cut.
 VECTOR = 8
-BLOCK = Block(VECTOR, most=64, overhead=2.0)
+BLOCK = Block(VECTOR, most=64, step=2.0, overhead=1.0)
 
 
 class Gather(NamedTuple):
@@ -44,8 +44,7 @@ def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape = call.shape
     lanes = lay_out(shape, BLOCK)
-    offsets = lanes.offsets(shape.channels // shape.groups)
-    engine = Gather(call.table.derived(_rows), call.w, offsets)
+    engine = Gather(call.table.derived(_rows), call.w, lanes.offsets)
     bias = np.zeros(shape.outputs, np.int64)
     stretches = spans(shape.terms, call.table.peak, call.wide)
     convolve(engine, BLOCK, lanes, call.x, stretches, bias, call.pad, sums)

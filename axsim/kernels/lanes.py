@@ -15,7 +15,7 @@ lanes of the border columns computed in vain.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
 
@@ -28,8 +28,10 @@ from .contract import Convolution
 # unit stays in the cache between its layout and its use.
 UNIT_BYTES = 1 << 20
 MAX_IMAGES = 1024
-# Interleaved images cost a transposition of codes and of sums.
-INTERLEAVE_COST = 1.03
+# Nanoseconds to store the sum of a lane: row by row, image by image, eight at a time.
+STORE_ROW, STORE, STORE_EIGHT = 0.15, 2.0, 0.4
+# Images are transposed and stored by eights.
+EIGHT = 8
 
 
 @dataclass(frozen=True)
@@ -39,14 +41,18 @@ class Block:
     Args:
         vector: lanes of a vector.
         most: vectors of a block at most.
+        step: time of one step of one output for a vector, in nanoseconds.
         overhead: of a block, in the time of so many vectors.
         depth: bytes laid out for each code.
+        bytes_per_lane: of them that a step takes.
     """
 
     vector: int
     most: int
+    step: float
     overhead: float
     depth: int = 1
+    bytes_per_lane: int = 1
 
     def cut(self, lanes: int) -> tuple[int, int]:
         """Vectors of a block, and blocks, such that the blocks are nearly equal."""
@@ -71,7 +77,7 @@ class Lanes:
     band: tuple[int, int]
     joined: bool
 
-    @property
+    @cached_property
     def phases(self) -> tuple[tuple[int, ...], ...]:
         """The residues of the input coordinate that taps touch, for each dimension."""
         axes = zip(
@@ -84,7 +90,7 @@ class Lanes:
         """Output positions of a unit in each dimension."""
         return (*self.band, self.shape.out[2])
 
-    @property
+    @cached_property
     def grid(self) -> tuple[int, int, int]:
         """Positions of one phase in each dimension."""
         axes = zip(
@@ -104,35 +110,35 @@ class Lanes:
             -(-o // b) for o, b in zip(self.shape.out, self.band, strict=False)
         )  # pyright: ignore[reportReturnType]
 
-    @property
+    @cached_property
     def units(self) -> int:
         return -(-self.shape.batch // self.images) * prod(self.bands)
 
-    @property
+    @cached_property
     def plane(self) -> int:
         """Bytes of one phase of one channel."""
         return prod(self.grid) * self.images
 
-    @property
+    @cached_property
     def channel(self) -> int:
         """Bytes of one channel."""
         return self.plane * prod(map(len, self.phases))
 
-    @property
+    @cached_property
     def unit(self) -> int:
         """Bytes of one unit."""
         return self.channel * self.shape.channels
 
-    @property
-    def starts(self) -> list[int]:
+    @cached_property
+    def starts(self) -> npt.NDArray[np.int64]:
         """The grid position at which each run starts."""
         if self.joined:
-            return [0]
+            return np.zeros(1, np.int64)
         _, height, width = self.grid
         rows = product(range(self.band[0]), range(self.band[1]))
-        return [(d * height + h) * width for d, h in rows]
+        return np.array([(d * height + h) * width for d, h in rows])
 
-    @property
+    @cached_property
     def run(self) -> int:
         """Lanes of a run."""
         depth, height, width = self.outputs
@@ -142,11 +148,12 @@ class Lanes:
         rows = (depth - 1) * grid_height + height - 1
         return (rows * grid_width + width) * self.images
 
-    def offsets(self, channels: int) -> npt.NDArray[np.int32]:
-        """Where tap t of channel c starts, relative to a lane; order (c, t)."""
+    @cached_property
+    def taps(self) -> npt.NDArray[np.int64]:
+        """Where each tap of a channel starts, relative to a lane."""
         shape, (_, height, width) = self.shape, self.grid
         taps: list[int] = []
-        for tap in np.ndindex(shape.kernel):
+        for tap in product(*map(range, shape.kernel)):
             at = [t * d for t, d in zip(tap, shape.dilation, strict=True)]
             phase = 0
             for position, step, residues in zip(
@@ -154,14 +161,15 @@ class Lanes:
             ):
                 phase = phase * len(residues) + residues.index(position % step)
             d, h, w = (a // s for a, s in zip(at, shape.stride, strict=True))
-            taps.append(
-                phase * self.plane + ((d * height + h) * width + w) * self.images
-            )
-        return (
-            np.add.outer(np.arange(channels) * self.channel, taps)
-            .astype(np.int32)
-            .ravel()
-        )
+            place = (d * height + h) * width + w
+            taps.append(phase * self.plane + place * self.images)
+        return np.array(taps)
+
+    @cached_property
+    def offsets(self) -> npt.NDArray[np.int32]:
+        """Where each tap of each channel of a group starts, by (channel, tap)."""
+        channels = np.arange(self.shape.channels // self.shape.groups)
+        return np.add.outer(channels * self.channel, self.taps).astype(np.int32).ravel()
 
 
 def three_dimensional(shape: Convolution) -> Convolution:
@@ -194,15 +202,16 @@ def lay_out(shape: Convolution, block: Block) -> Lanes:
         for images in _image_counts(shape, limit)
         for joined in (False, True)
     ]
-    return min(candidates, key=lambda lanes: _cost(lanes, block))
+    steps = shape.terms * block.depth / block.bytes_per_lane
+    return min(candidates, key=lambda lanes: estimate(lanes, block, steps))
 
 
 def _image_counts(shape: Convolution, limit: int) -> list[int]:
-    """Powers of two, and the whole batch, that keep a unit small."""
+    """One image, eights times powers of two, and the whole batch, in a small unit."""
     whole = min(shape.batch, MAX_IMAGES)
-    counts = {1, whole, *(1 << i for i in range(whole.bit_length()))}
+    eights = [EIGHT << i for i in range(whole.bit_length()) if EIGHT << i <= whole]
     bytes_each = shape.channels * prod(shape.padded)
-    return sorted(n for n in counts if n == 1 or n * bytes_each <= limit)
+    return [1, *(n for n in {*eights, whole} if n == 1 or n * bytes_each <= limit)]
 
 
 def _banded(lanes: Lanes, limit: int) -> Lanes:
@@ -214,9 +223,11 @@ def _banded(lanes: Lanes, limit: int) -> Lanes:
     return lanes
 
 
-def _cost(lanes: Lanes, block: Block) -> float:
-    """Vectors computed, and a little for what else a layout costs."""
+def estimate(lanes: Lanes, block: Block, terms: int) -> float:
+    """Nanoseconds of the loops over an engine's steps, and of storing the sums."""
     vectors, blocks = block.cut(lanes.run)
-    runs = lanes.units * len(lanes.starts)
-    cost = runs * blocks * (vectors + block.overhead)
-    return cost * (INTERLEAVE_COST if lanes.images > 1 else 1.0)
+    count = lanes.units * len(lanes.starts) * blocks * lanes.shape.outputs
+    computed = count * (vectors + block.overhead) * terms * block.step
+    interleaved = STORE if lanes.images % EIGHT else STORE_EIGHT
+    store = STORE_ROW if lanes.images == 1 else interleaved
+    return computed + count * vectors * block.vector * store

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,19 +42,16 @@ class Grid(NamedTuple):
     run: int
 
 
-def grid_of(lanes: Lanes) -> Grid:
+@lru_cache(maxsize=1024)
+def grid_of(lanes: Lanes) -> tuple[Grid, npt.NDArray[np.int64]]:
+    """The numbers, and int64[phases, 3]: the residues of each phase in layout order."""
     shape: Any = lanes.shape
-    return Grid(
+    grid = Grid(
         shape.batch, shape.channels, shape.size, shape.out, shape.stride, shape.padding,
         lanes.images, lanes.band, lanes.bands, lanes.grid,
         lanes.plane, lanes.channel, lanes.unit, lanes.run,
     )  # fmt: skip
-
-
-def phases_of(lanes: Lanes) -> npt.NDArray[np.int64]:
-    """The residues of each phase, in layout order."""
-    depth, height, width = lanes.phases
-    return np.array([(d, h, w) for d in depth for h in height for w in width])
+    return grid, np.array(list(product(*lanes.phases)))
 
 
 @compiled

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 VECTOR = 64
 # 4 vectors with 4 sums each and the 8 registers of a row leave 8 of 32 to work with.
 # Loading a row costs the time of about two vectors.
-BLOCK = Block(VECTOR, most=4, overhead=2.0)
+BLOCK = Block(VECTOR, most=4, step=1.05, overhead=1.5)
 # 256 bytes of 255 stay below 2^16.
 STEPS = 256
 ENTRIES = (64, 128, 256)
@@ -92,8 +92,9 @@ def run(call: Call, sums: Any) -> None:
     shape = call.shape
     planes = _planes(call)
     lanes = lay_out(shape, BLOCK)
-    offsets = lanes.offsets(shape.channels // shape.groups)
-    engine = Shuffle(planes.planes, planes.entries, planes.count, call.w, offsets)
+    engine = Shuffle(
+        planes.planes, planes.entries, planes.count, call.w, lanes.offsets
+    )
     # Sums hold what lies above the bases: non-negative, so larger than the products.
     stretches = spans(shape.terms, (1 << 8 * planes.count) - 1, call.wide)
     convolve(

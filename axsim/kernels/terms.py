@@ -1,12 +1,12 @@
 """A table as a sum of products of bytes, for instructions that multiply bytes.
 
-    table[a, b] = base[b] + sum_t 2^shift_t * codes_t[a] * weights_t[b]
+    table[a, b] = sum_t 2^shift_t * (codes_t[a] + offset_t) * weights_t[b]
 
 The terms come from table = exact product + error, the error being U·B in integers
 (`Multiplier.factors`), and from cutting entries that leave a byte into base-256
-digits. `vpdpbusd` multiplies an unsigned byte by a signed one. A constant added to a
-code's factor costs only a constant for each output, so codes take whichever signedness
-the weights leave them.
+digits. `vpdpbusd` multiplies an unsigned byte by a signed one. The offset of a code's factor
+costs only a constant for each output, so codes take whichever signedness the weights
+leave them.
 """
 
 from __future__ import annotations
@@ -30,61 +30,41 @@ class Term:
     Args:
         codes: uint8[256], the byte of each activation code.
         weights: uint8[256], the byte of each weight code.
+        offset: added to the code's byte, at no cost per product.
         shift: the product counts 2^shift times.
         signed_codes: whether the codes' byte is the signed one, or the weights'.
     """
 
     codes: npt.NDArray[np.uint8]
     weights: npt.NDArray[np.uint8]
+    offset: int
     shift: int
     signed_codes: bool
 
     def product(self) -> Integers:
         """int64[256, 256]: what the term adds to the table."""
         kinds = (np.int8, np.uint8) if self.signed_codes else (np.uint8, np.int8)
-        codes, weights = self.codes.view(kinds[0]), self.weights.view(kinds[1])
-        return np.outer(codes.astype(np.int64), weights.astype(np.int64)) << self.shift
+        codes = self.codes.view(kinds[0]).astype(np.int64) + self.offset
+        return np.outer(codes, self.weights.view(kinds[1]).astype(np.int64)) << self.shift
 
 
-@dataclass(frozen=True, eq=False)
-class Terms:
-    """All terms, those with equal shift and signedness side by side, and the base."""
-
-    terms: tuple[Term, ...]
-    base: Integers
-
-    def product(self) -> Integers:
-        """What terms and base make together: the table."""
-        total = np.broadcast_to(self.base, (256, 256)).copy()
-        for term in self.terms:
-            total += term.product()
-        return total
-
-
-def terms_of(table: Table) -> Terms:
-    """The table's terms, checked entry by entry.
+def terms_of(table: Table) -> tuple[Term, ...]:
+    """The table's terms, checked entry by entry; equal signedness and shift adjoin.
 
     Raises:
         BackendError: if the error's factors need python-flint and it is missing.
     """
-    base, terms = np.zeros(256, np.int64), list[Term]()
-    for u, b in _outer_products(table.mul):
-        for shift, digit, signed_codes in _weight_digits(b):
-            low = int(u.min())
-            base += low * digit << shift
-            for i, codes in enumerate(_code_digits(u - low)):
-                at = shift + 8 * i
-                if signed_codes:
-                    # codes = (codes - 128) + 128, the first a signed byte.
-                    base += 128 * digit << at
-                codes = (codes - 128 * signed_codes).astype(np.uint8)
-                terms.append(Term(codes, digit.astype(np.uint8), at, signed_codes))
-    terms.sort(key=lambda term: (term.signed_codes, term.shift))
-    found = Terms(tuple(terms), base)
+    terms = [
+        term
+        for u, b in _outer_products(table.mul)
+        for shift, digit, signed in _weight_digits(b)
+        for term in _code_terms(u, digit, shift, signed)
+    ]
     rows, columns = table.entries
-    if not np.array_equal(found.product()[:rows, :columns], table.mul.table):
+    total = np.sum([term.product() for term in terms], axis=0)
+    if not np.array_equal(total[:rows, :columns], table.mul.table):
         raise ArithmeticError(f"the terms of {table.mul.name} do not add up to it")
-    return found
+    return tuple(sorted(terms, key=lambda term: (term.signed_codes, term.shift)))
 
 
 def _outer_products(mul: Multiplier) -> Iterator[tuple[Integers, Integers]]:
@@ -118,10 +98,17 @@ def _weight_digits(b: Integers) -> Iterator[tuple[int, Integers, bool]]:
         b, shift = (b - digit) >> 8, shift + 8
 
 
-def _code_digits(u: Integers) -> Iterator[Integers]:
-    """Unsigned digits of non-negative values, lowest first."""
+def _code_terms(
+    u: Integers, digit: Integers, shift: int, signed: bool
+) -> Iterator[Term]:
+    """Terms for the unsigned digits of `u` less its lowest value, lowest digit first."""
+    offset, rest = int(u.min()), u - u.min()
     while True:
-        yield u & 255
-        u = u >> 8
-        if not u.any():
+        codes = (rest & 255) - 128 * signed
+        yield Term(
+            codes.astype(np.uint8), digit.astype(np.uint8), offset + 128 * signed, shift,
+            signed,
+        )  # fmt: skip
+        rest, offset, shift = rest >> 8, 0, shift + 8
+        if not rest.any():
             return
