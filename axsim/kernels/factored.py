@@ -46,6 +46,8 @@ BLOCKS = 4
 OUTPUTS = 4
 # Steps between visits to the sums in memory: the codes of a block stay in L1.
 STEPS = 192
+# Quads of weights packed at a time, while they are in L1.
+QUADS = 32
 # Largest magnitude that one step adds to a lane.
 STEP_PEAK = 4 * 255 * 128
 # Beyond this the byte shuffle is faster on any shape; laying terms out takes memory.
@@ -189,48 +191,102 @@ def _pack_blocks(
     first: int, last: int,
 ) -> None:  # fmt: skip
     """Blocks of four outputs, counted over groups."""
-    blocks, channels = (outputs + OUTPUTS - 1) // OUTPUTS, w.shape[1] // taps
-    line = np.empty(sources.shape[0] * taps * 4 + 64, np.uint8)
+    blocks, count = (outputs + OUTPUTS - 1) // OUTPUTS, sources.shape[0]
+    lines = np.zeros((OUTPUTS, QUADS * taps * 4 + 64), np.uint8)
     for block in range(first, last):
         group, part = divmod(block, blocks)
-        for row in range(OUTPUTS):
-            o = group * outputs + part * OUTPUTS + row
-            if part * OUTPUTS + row < outputs:
-                total = np.int64(0)
-                for quad in range(sources.shape[0]):
-                    channel, term = sources[quad, 0], terms[quad, 0]
-                    at = quad * taps * 4
-                    alike = (
-                        taps <= 16
-                        and sources[quad, 3] == channel + 3
-                        and terms[quad, 3] == term
-                        and (channel * taps + 64 <= w.shape[1] or o + 1 < w.shape[0])
-                    )
-                    if alike:
-                        total += offsets[term] * _map_four(
-                            w.ctypes.data + o * w.shape[1] + channel * taps,
-                            maps.ctypes.data + 256 * term,
-                            order.ctypes.data,
-                            line.ctypes.data + at,
-                            4 * taps,
-                            1 if quad < signed_from else 0,
-                        )
-                    else:
-                        total += _map_one_by_one(
-                            w[o], line[at:], sources[quad], terms[quad], maps, offsets,
-                            quad < signed_from, taps,
-                        )  # fmt: skip
-                bias[o] = total
+        rows = min(OUTPUTS, outputs - part * OUTPUTS)
+        lines[rows:] = 0
+        for quad in range(0, count, QUADS):
+            quads = min(QUADS, count - quad)
+            for row in range(rows):
+                o = group * outputs + part * OUTPUTS + row
+                bias[o] += _pack_line(
+                    w, o, lines[row], sources[quad : quad + quads],
+                    terms[quad : quad + quads], maps, offsets, signed_from - quad, taps,
+                    order,
+                )  # fmt: skip
+            steps = quads * taps
+            target = packed[block, quad * taps : quad * taps + steps]
+            if steps >= VECTOR:
+                for step in range(0, steps, VECTOR):
+                    # The last vector overlaps the one before it.
+                    at = min(step, steps - VECTOR)
+                    _merge_rows(
+                        lines.ctypes.data + 4 * at, lines.strides[0],
+                        target[at].ctypes.data,
+                    )  # fmt: skip
             else:
-                line[:] = 0
-            source = line.view(np.int32)
-            target = packed[block].view(np.int32)
-            for step in range(target.shape[0]):
-                target[step, row, 0] = source[step]
+                for row in range(OUTPUTS):
+                    for at in range(4 * steps):
+                        target[at // 4, row, at % 4] = lines[row, at]
+
+
+@emit.intrinsic
+def _merge_rows(context, lines, distance, target):
+    """The bytes of 16 steps of four outputs, step by step; by address."""
+    signature = types.void(*[types.intp] * 3)
+
+    def generate(context, builder, signature, arguments):
+        lines, distance, target = arguments
+        rows = [
+            builder.load(
+                emit.pointer(builder, lines, builder.mul(distance, constant(i)), INTS),
+                align=1,
+            )
+            for i in range(OUTPUTS)
+        ]
+        pairs = [_alternate(builder, *rows[0::2]), _alternate(builder, *rows[1::2])]
+        merged = _alternate(builder, *pairs)
+        builder.store(merged, builder.inttoptr(target, merged.type.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @compiled
-def _map_one_by_one(
+def _pack_line(
+    w: Bytes, o: int, line: Bytes, sources: Any, terms: Any, maps: Bytes, offsets: Any,
+    signed_from: int, taps: int, order: Bytes,
+) -> int:  # fmt: skip
+    """Some quads of one output; returns what they add to the bias."""
+    total, quad = np.int64(0), 0
+    # Vectors read 64 bytes where 4 * taps count; none may lie behind the weights.
+    reach = w.shape[1] if o + 1 == w.shape[0] else w.shape[1] + 64
+    while quad < len(sources):
+        channel, term, run = sources[quad, 0], terms[quad, 0], 0
+        signed = quad < signed_from
+        while (
+            taps <= 16
+            and quad + run < len(sources)
+            and sources[quad + run, 3] == channel + 4 * run + 3
+            and terms[quad + run, 0] == term
+            and terms[quad + run, 3] == term
+            and (quad + run < signed_from) == signed
+            and (channel + 4 * run) * taps + 64 <= reach
+        ):
+            run += 1
+        if run:
+            total += offsets[term] * _map_quads(
+                w[o].ctypes.data + channel * taps,
+                maps[term].ctypes.data,
+                order.ctypes.data,
+                line.ctypes.data + quad * taps * 4,
+                4 * taps,
+                run,
+                1 if signed else 0,
+            )
+        else:
+            total += _map_bytes(
+                w[o], line[quad * taps * 4 :], sources[quad], terms[quad], maps, offsets,
+                signed, taps,
+            )  # fmt: skip
+        quad += max(run, 1)
+    return total
+
+
+@compiled
+def _map_bytes(
     weights: Bytes, line: Bytes, sources: Any, terms: Any, maps: Bytes, offsets: Any,
     signed: bool, taps: int,
 ) -> int:  # fmt: skip
@@ -248,40 +304,47 @@ def _map_one_by_one(
 
 
 @emit.intrinsic
-def _map_four(context, weights, table, order, line, count, signed):
-    """One quad of four neighbouring channels; returns the sum of its bytes.
+def _map_quads(context, weights, table, order, line, size, count, signed):
+    """`count` >= 1 quads of neighbouring channels of one term; returns their sum.
 
-    Addresses; `count` <= 64 bytes count, `signed` says whether they are signed.
+    Addresses; a quad has `size` <= 64 bytes; `signed` says how they are read.
     """
-    signature = types.int64(*[types.intp] * 6)
+    signature = types.int64(*[types.intp] * 7)
 
     def generate(context, builder, signature, arguments):
-        weights, table, order, line, count, signed = arguments
-        zero = constant(0)
+        weights, table, order, line, size, count, signed = arguments
 
         def load(base, at):
-            return builder.load(emit.pointer(builder, base, constant(at), BYTES), align=1)
+            return builder.load(emit.pointer(builder, base, at, BYTES), align=1)
 
-        place = load(order, 0)
-        codes = emit.look_up(builder, [load(weights, 0)], place)
-        found = emit.look_up(builder, [load(table, 64 * i) for i in range(4)], codes)
+        place = load(order, constant(0))
+        registers = [load(table, constant(64 * i)) for i in range(4)]
         numbers = ir.Constant(BYTES, list(range(64)))
-        limit = emit.spread(builder, builder.trunc(count, emit.I8), BYTES)
+        limit = emit.spread(builder, builder.trunc(size, emit.I8), BYTES)
         inside = builder.icmp_unsigned("<", numbers, limit)
-        found = builder.select(inside, found, splat(0, BYTES))
-        builder.store(found, emit.pointer(builder, line, zero, BYTES), align=1)
         # A signed byte is the unsigned one with its top bit flipped, less 128.
         flip = builder.mul(builder.trunc(signed, emit.I8), ir.Constant(emit.I8, 128))
-        flipped = builder.xor(found, emit.spread(builder, flip, BYTES))
-        name = "llvm.x86.avx512.psad.bw.512"
+        flips = emit.spread(builder, flip, BYTES)
         eights = ir.VectorType(emit.I64, 8)
-        add = emit.declare(builder, name, eights, [BYTES, BYTES])
-        sums = builder.call(add, [flipped, splat(0, BYTES)])
-        total = zero
+        name = "llvm.x86.avx512.psad.bw.512"
+        add_bytes = emit.declare(builder, name, eights, [BYTES, BYTES])
+
+        def step(quad, held):
+            at = builder.mul(quad, size)
+            codes = emit.look_up(builder, [load(weights, at)], place)
+            found = emit.look_up(builder, registers, codes)
+            found = builder.select(inside, found, splat(0, BYTES))
+            builder.store(found, emit.pointer(builder, line, at, BYTES), align=1)
+            flipped = builder.xor(found, flips)
+            sums = builder.call(add_bytes, [flipped, splat(0, BYTES)])
+            return [builder.add(held[0], sums)]
+
+        (sums,) = emit.loop(builder, constant(0), count, [splat(0, eights)], step)
+        total = builder.mul(builder.mul(signed, count), constant(-64 * 128))
         for i in range(8):
             part = builder.extract_element(sums, ir.Constant(I32, i))
             total = builder.add(total, part)
-        return builder.sub(total, builder.mul(signed, constant(64 * 128)))
+        return total
 
     return signature, generate
 

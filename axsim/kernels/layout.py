@@ -114,6 +114,7 @@ def _spread(
     """Writes the phases of one channel; an element is one position of all images."""
     n, width = g.images, g.grid[2] * g.images
     at, to, source = 0, lanes.ctypes.data, plane.ctypes.data
+    _set(to, pad, g.channel)
     for phase in range(len(phases)):
         shift = phases[phase, 2] - g.padding[2]
         low = min(g.grid[2], max(0, -(shift // g.stride[2])))
@@ -125,7 +126,6 @@ def _spread(
                 inside = 0 <= source_d < g.size[0] and 0 <= source_h < g.size[1]
                 first, last = (low, high) if inside else (0, 0)
                 row = (source_d * g.size[1] + source_h) * g.size[2] + shift
-                _set(to + at, pad, first * n)
                 if g.stride[2] == 1:
                     _copy(
                         to + at + first * n,
@@ -133,12 +133,13 @@ def _spread(
                         (last - first) * n,
                     )
                 elif n == 1:
-                    for i in range(first, last):
-                        lanes[at + i] = plane[row + i * g.stride[2]]
+                    from_row = plane[row + first * g.stride[2] :]
+                    to_row = lanes[at + first : at + last]
+                    for i in range(len(to_row)):
+                        to_row[i] = from_row[i * g.stride[2]]
                 else:
                     for i in range(first, last):
                         _copy(to + at + i * n, source + (row + i * g.stride[2]) * n, n)
-                _set(to + at + last * n, pad, width - last * n)
                 at += width
 
 

@@ -35,47 +35,45 @@ def store(sums: Any, out: Any, g: Grid, place: Place) -> None:
     if out.shape[2] == out.shape[3] == out.shape[4] == 1:
         _store_pixels(sums, out, g, place)
         return
-    n = g.images
-    first, _, _ = _corner(g, place.unit)
+    n, (first, _, _) = g.images, _corner(g, place.unit)
     images = min(n, g.batch - first)
     # Blocks begin at whole eights of images.
     whole = images & ~7 if n % EIGHT == 0 else 0
-    for image in range(0, whole, EIGHT):
+    flat, plane = out.reshape(-1), out.shape[2] * out.shape[3] * out.shape[4]
+    for i in range(whole // EIGHT + images - whole):
+        image = min(i * EIGHT, whole + i - whole // EIGHT)
         position, end = _positions(place, image, n)
+        row = _row(g, place.unit, position)
+        to = ((first + image) * out.shape[1] + place.output) * plane
         while position < end:
-            d, h, w, last = _row(g, place.unit, position, end)
+            count = min(g.out[2] - row.w, end - position) if row.kept else 0
             lane = position * n + image - place.start
-            for o in range(place.outputs if w < last else 0):
-                target = out[first + image :, place.output + o, d, h, w:last]
-                _store_images(sums[o, lane:], n, target, last - w)
-            position += g.grid[2] - w
-    for image in range(whole, images):
-        position, end = _positions(place, image, n)
-        while position < end:
-            d, h, w, last = _row(g, place.unit, position, end)
-            lane = position * n + image - place.start
-            for o in range(place.outputs if w < last else 0):
-                target = out[first + image, place.output + o, d, h, w:last]
-                source = sums[o, lane::n]
-                for j in range(last - w):
-                    target[j] = source[j]
-            position += g.grid[2] - w
+            at = to + (row.d * g.out[1] + row.h) * g.out[2] + row.w
+            for o in range(place.outputs if count > 0 else 0):
+                if image < whole:
+                    target = flat[at + o * plane :]
+                    _store_images(sums[o, lane:], n, target, out.shape[1] * plane, count)
+                else:
+                    target, source = flat[at + o * plane :], sums[o, lane::n]
+                    for j in range(count):
+                        target[j] = source[j]
+            position += g.grid[2] - row.w
+            row = _next_row(g, place.unit, row)
 
 
 @compiled
-def _store_images(source: Any, n: int, target: Any, count: int) -> None:
-    """target[i, j] = source[j * n + i] for 8 images and `count` positions."""
+def _store_images(source: Any, n: int, target: Any, step: int, count: int) -> None:
+    """target[i * step + j] = source[j * n + i] for 8 images and `count` positions."""
     if count >= EIGHT:
         for tile in range((count + 7) // EIGHT):
             # The last tile overlaps the one before it.
             j = min(tile * EIGHT, count - EIGHT)
             at = source.ctypes.data + 4 * j * n
-            to = target.ctypes.data + 4 * j
-            _transpose_eight(at, 4 * n, to, target.strides[0])
+            _transpose_eight(at, 4 * n, target.ctypes.data + 4 * j, 4 * step)
     else:
         for i in range(EIGHT):
             for j in range(count):
-                target[i, j] = source[j * n + i]
+                target[i * step + j] = source[j * n + i]
 
 
 @compiled
@@ -106,16 +104,27 @@ def add(
     first, _, _ = _corner(g, place.unit)
     for image in range(min(g.images, g.batch - first)):
         position, end = _positions(place, image, g.images)
+        row = _row(g, place.unit, position)
         while position < end:
-            d, h, w, last = _row(g, place.unit, position, end)
+            count = min(g.out[2] - row.w, end - position) if row.kept else 0
             lane = position * g.images + image - place.start
-            for o in range(place.outputs if w < last else 0):
-                target = out[first + image, place.output + o, d, h, w:last]
+            for o in range(place.outputs if count > 0 else 0):
+                target = out[first + image, place.output + o, row.d, row.h, row.w :]
                 source = sums[o, lane :: g.images]
-                for j in range(last - w):
+                for j in range(count):
                     held = bias[place.output + o] if fresh else target[j]
                     target[j] = held + (np.int64(source[j]) << shift)
-            position += g.grid[2] - w
+            position += g.grid[2] - row.w
+            row = _next_row(g, place.unit, row)
+
+
+class Row(NamedTuple):
+    """Where a grid position lies in the output: depth, height, column; if it does."""
+
+    d: int
+    h: int
+    w: int
+    kept: bool
 
 
 @compiled
@@ -135,14 +144,27 @@ def _positions(place: Place, image: int, images: int) -> tuple[int, int]:
 
 
 @compiled
-def _row(g: Grid, unit: int, position: int, end: int) -> tuple[int, int, int, int]:
-    """Output row of a grid position: depth, height, first and last column kept."""
+def _row(g: Grid, unit: int, position: int) -> Row:
+    """The output row of a grid position."""
     _, d0, h0 = _corner(g, unit)
     rest, w = divmod(position, g.grid[2])
     depth, height = divmod(rest, g.grid[1])
-    d, h = d0 + depth, h0 + height
-    kept = depth < g.band[0] and height < g.band[1] and d < g.out[0] and h < g.out[1]
-    return d, h, w, min(g.out[2], w + end - position) if kept else w
+    return Row(d0 + depth, h0 + height, w, _kept(g, d0, h0, d0 + depth, h0 + height))
+
+
+@compiled
+def _next_row(g: Grid, unit: int, row: Row) -> Row:
+    """The start of the grid row after this one."""
+    _, d0, h0 = _corner(g, unit)
+    d, h = row.d, row.h + 1
+    if h == h0 + g.grid[1]:
+        d, h = d + 1, h0
+    return Row(d, h, 0, _kept(g, d0, h0, d, h))
+
+
+@compiled
+def _kept(g: Grid, d0: int, h0: int, d: int, h: int) -> bool:
+    return d < min(g.out[0], d0 + g.band[0]) and h < min(g.out[1], h0 + g.band[1])
 
 
 @emit.intrinsic
