@@ -30,7 +30,7 @@ from .contract import INT32_MAX, Convolution
 from .convolve import Second, convolve
 from .emit import BYTES, I32, INTS, constant, splat
 from .engine import accumulate
-from .lanes import Block, lay_out
+from .lanes import CALL, Block, estimate, lay_out
 from .layout import Bytes, Grid
 from .table import Table
 from .terms import Term, terms_of
@@ -46,6 +46,8 @@ BLOCKS = 4
 OUTPUTS = 4
 # Steps between visits to the sums in memory: the codes of a block stay in L1.
 STEPS = 192
+# Nanoseconds to pack a byte of the weights, and more of a call.
+PACK, PACK_CALL = 0.25, 40_000
 # Quads of weights packed at a time, while they are in L1.
 QUADS = 32
 # Largest magnitude that one step adds to a lane.
@@ -78,13 +80,26 @@ def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
     return None
 
 
+def cost(table: Table, shape: Convolution) -> float:
+    """Estimated nanoseconds."""
+    block = _block(table)
+    steps = shape.terms * block.depth / 4
+    weights = shape.outputs * shape.terms * block.depth
+    lanes = lay_out(shape, block)
+    return CALL + PACK_CALL + weights * PACK + estimate(lanes, block, steps)
+
+
+def _block(table: Table) -> Block:
+    depth = len(table.derived(terms_of))
+    return Block(VECTOR, MOST * BLOCKS, step=0.14, overhead=1.0, depth=depth,
+                 bytes_per_lane=4)  # fmt: skip
+
+
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
-    shape, terms = call.shape, call.table.derived(terms_of)
+    shape = call.shape
     per_group = shape.channels // shape.groups
-    block = Block(
-        VECTOR, MOST * BLOCKS, step=0.14, overhead=1.0, depth=len(terms), bytes_per_lane=4
-    )
+    block = _block(call.table)
     lanes = lay_out(shape, block)
     quads = _quads(call.table, per_group)
     taps = len(lanes.taps)

@@ -14,7 +14,7 @@ from numba.extending import overload
 from .contract import Convolution
 from .convolve import convolve, spans
 from .engine import accumulate
-from .lanes import Block, lay_out
+from .lanes import CALL, Block, estimate, lay_out
 from .layout import Bytes
 from .table import Table
 
@@ -38,6 +38,12 @@ def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
     """Serves everything."""
     del table, shape, wide
     return None
+
+
+def cost(table: Table, shape: Convolution) -> float:
+    """Estimated nanoseconds."""
+    del table
+    return CALL + estimate(lay_out(shape, BLOCK), BLOCK, shape.terms)
 
 
 def run(call: Call, sums: Any) -> None:

@@ -26,10 +26,14 @@ from .contract import Convolution
 
 # Codes of one unit; larger ones are cut into bands or take fewer images, so that a
 # unit stays in the cache between its layout and its use.
-UNIT_BYTES = 1 << 20
+UNIT_BYTES = 4 << 20
 MAX_IMAGES = 1024
 # Nanoseconds to store the sum of a lane: row by row, image by image, eight at a time.
 STORE_ROW, STORE, STORE_EIGHT = 0.15, 2.0, 0.4
+# Nanoseconds of a call, whatever its size.
+CALL = 60_000
+# Nanoseconds to lay a code out, and for each further byte made of it.
+LAY, LAY_MORE = 0.2, 0.1
 # Images are transposed and stored by eights.
 EIGHT = 8
 
@@ -208,7 +212,7 @@ def lay_out(shape: Convolution, block: Block) -> Lanes:
 
 def _image_counts(shape: Convolution, limit: int) -> list[int]:
     """One image, eights times powers of two, and the whole batch, in a small unit."""
-    whole = min(shape.batch, MAX_IMAGES)
+    whole = max(1, min(shape.batch, MAX_IMAGES))
     eights = [EIGHT << i for i in range(whole.bit_length()) if EIGHT << i <= whole]
     bytes_each = shape.channels * prod(shape.padded)
     return [1, *(n for n in {*eights, whole} if n == 1 or n * bytes_each <= limit)]
@@ -223,11 +227,12 @@ def _banded(lanes: Lanes, limit: int) -> Lanes:
     return lanes
 
 
-def estimate(lanes: Lanes, block: Block, terms: int) -> float:
-    """Nanoseconds of the loops over an engine's steps, and of storing the sums."""
+def estimate(lanes: Lanes, block: Block, steps: float) -> float:
+    """Nanoseconds to lay codes out, to take `steps` of each output, to store the sums."""
     vectors, blocks = block.cut(lanes.run)
     count = lanes.units * len(lanes.starts) * blocks * lanes.shape.outputs
-    computed = count * (vectors + block.overhead) * terms * block.step
+    computed = count * (vectors + block.overhead) * steps * block.step
     interleaved = STORE if lanes.images % EIGHT else STORE_EIGHT
     store = STORE_ROW if lanes.images == 1 else interleaved
-    return computed + count * vectors * block.vector * store
+    laid_out = lanes.units * lanes.unit * (LAY + LAY_MORE * (block.depth - 1))
+    return computed + count * vectors * block.vector * store + laid_out

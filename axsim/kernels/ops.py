@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import BackendError, OperandError
+from ..errors import OperandError
 from ..tables.multiplier import Multiplier
 from . import cpu, gpu
 from .choose import choose_cpu
@@ -267,16 +267,8 @@ def _run(
     wide: bool,
     backend: str,
 ) -> Tensor:
-    path = choose_cpu(table, shape, wide) if backend == "auto" else backend
-    if path not in cpu.PATHS:
-        raise BackendError(
-            f"there is no path {path!r} on a CPU; choose 'auto' or one of "
-            f"{', '.join(map(repr, cpu.PATHS))}."
-        )
-    reason = cpu.PATHS[path][0](table, shape, wide)
-    if reason is not None:
-        raise BackendError(f"path {path!r} cannot serve: {reason} Use backend='auto'.")
-    return cpu.convolve(x, w, table, shape, pad_code, wide, path)
+    path, swapped = choose_cpu(table, shape, wide, backend)
+    return cpu.convolve(x, w, table, shape, pad_code, wide, path, swapped)
 
 
 def _path_on_gpu(backend: str, table: Tensor, signs: int) -> str:

@@ -30,7 +30,7 @@ from .contract import Convolution
 from .convolve import convolve, spans
 from .emit import BYTES, I8, I32, WORDS, constant, splat
 from .engine import accumulate
-from .lanes import Block, lay_out
+from .lanes import CALL, Block, estimate, lay_out
 from .layout import Bytes
 from .table import Table
 
@@ -41,6 +41,7 @@ VECTOR = 64
 # 4 vectors with 4 sums each and the 8 registers of a row leave 8 of 32 to work with.
 # Loading a row costs the time of about two vectors.
 BLOCK = Block(VECTOR, most=4, step=1.05, overhead=1.5)
+ONE_PLANE = Block(VECTOR, most=4, step=0.62, overhead=1.5)
 # 256 bytes of 255 stay below 2^16.
 STEPS = 256
 ENTRIES = (64, 128, 256)
@@ -85,6 +86,13 @@ def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
             "bits of them."
         )
     return None
+
+
+def cost(table: Table, shape: Convolution) -> float:
+    """Estimated nanoseconds, for codes up to 255."""
+    planes = table.derived(_planes_of[256])
+    block = BLOCK if planes and planes.count == 2 else ONE_PLANE
+    return CALL + estimate(lay_out(shape, BLOCK), block, shape.terms)
 
 
 def run(call: Call, sums: Any) -> None:

@@ -24,10 +24,12 @@ class Table:
 
     Args:
         mul: the multiplier; its name and cost do not matter here.
+        origin: the table this one is with operands exchanged, if it is.
     """
 
-    def __init__(self, mul: Multiplier) -> None:
+    def __init__(self, mul: Multiplier, origin: Table | None = None) -> None:
         self.mul = mul
+        self.origin = origin
         self._derived: dict[Callable[..., Any], Any] = {}
 
     @property
@@ -47,6 +49,11 @@ class Table:
         square = np.zeros((256, 256), np.int32)
         square[: self.entries[0], : self.entries[1]] = self.mul.table
         return square
+
+    @cached_property
+    def swapped(self) -> Table:
+        """The table with its operands exchanged."""
+        return self.origin or Table(self.mul.swapped(), self)
 
     def derived(self, build: Callable[[Table], Derived]) -> Derived:
         """`build(self)`, kept: planes, rows or factors of the table."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..tables.multiplier import Multiplier, operand_values
+from ..tables.multiplier import operand_values
 from .table import Table
 
 Integers = npt.NDArray[np.int64]
@@ -56,7 +56,7 @@ def terms_of(table: Table) -> tuple[Term, ...]:
     """
     terms = [
         term
-        for u, b in _outer_products(table.mul)
+        for u, b in _outer_products(table)
         for shift, digit, signed in _weight_digits(b)
         for term in _code_terms(u, digit, shift, signed)
     ]
@@ -67,16 +67,23 @@ def terms_of(table: Table) -> tuple[Term, ...]:
     return tuple(sorted(terms, key=lambda term: (term.signed_codes, term.shift)))
 
 
-def _outer_products(mul: Multiplier) -> Iterator[tuple[Integers, Integers]]:
+def _outer_products(table: Table) -> Iterator[tuple[Integers, Integers]]:
     """Vectors over the 256 codes of each operand whose outer products add up."""
+    mul = table.mul
     values = [
         operand_values(bits, signed)
         for bits, signed in zip(mul.bits, mul.signed, strict=True)
     ]
-    factors = mul.factors()
+    if table.origin is None:
+        factors = mul.factors()
+        u, b = factors.u.T, factors.b
+    else:
+        # Found once for both orders of the operands.
+        factors = table.origin.mul.factors()
+        u, b = factors.b, factors.u.T
     yield _over_bytes(values[0]), _over_bytes(values[1])
-    for u, b in zip(factors.u.T, factors.b, strict=True):
-        yield _over_bytes(u), _over_bytes(b)
+    for codes, weights in zip(u, b, strict=True):
+        yield _over_bytes(codes), _over_bytes(weights)
 
 
 def _over_bytes(values: npt.NDArray[np.int32]) -> Integers:
