@@ -44,12 +44,13 @@ MOST = 6
 # Register blocks that share a visit to the weights.
 BLOCKS = 4
 OUTPUTS = 4
-# Steps between visits to the sums in memory: the codes of a block stay in L1.
-STEPS = 192
+# Steps between visits to the sums in memory: the codes of a block stay in L1. Taps of
+# one channel share most of their codes.
+STEPS, STEPS_OF_ONE_TAP = 192, 96
 # Nanoseconds to pack a byte of the weights, and more of a call.
-PACK, PACK_CALL = 0.25, 40_000
-# Quads of weights packed at a time, while they are in L1.
-QUADS = 32
+PACK, PACK_CALL = 0.2, 40_000
+# Steps of weights packed at a time, while they are in L1.
+LINE = 512
 # Largest magnitude that one step adds to a lane.
 STEP_PEAK = 4 * 255 * 128
 # Beyond this the byte shuffle is faster on any shape; laying terms out takes memory.
@@ -60,12 +61,14 @@ class Factored(NamedTuple):
     """weights: [O / 4, steps, 4 outputs, 4 bytes], by group; offsets: [steps].
 
     Steps from `signed_from` on have signed codes. `outputs` are those of a group.
+    Sums are visited after `stretch` steps.
     """
 
     weights: Bytes
     offsets: npt.NDArray[np.int32]
     outputs: int
     signed_from: int
+    stretch: int
 
 
 def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
@@ -82,9 +85,13 @@ def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
 
 def cost(table: Table, shape: Convolution) -> float:
     """Estimated nanoseconds."""
-    block = _block(table)
-    steps = shape.terms * block.depth / 4
-    weights = shape.outputs * shape.terms * block.depth
+    block, channels = _block(table), shape.channels // shape.groups
+    taps = shape.terms // channels
+    quads = -(-channels * block.depth // 4)
+    # A group's outputs are served by fours.
+    fours = shape.groups * -(-(shape.outputs // shape.groups) // OUTPUTS) * OUTPUTS
+    steps = quads * taps * fours / max(shape.outputs, 1)
+    weights = fours * quads * taps * 4
     lanes = lay_out(shape, block)
     return CALL + PACK_CALL + weights * PACK + estimate(lanes, block, steps)
 
@@ -107,7 +114,8 @@ def run(call: Call, sums: Any) -> None:
     steps = np.add.outer(4 * starts, 4 * lanes.taps).astype(np.int32).ravel()
     weights, bias = _pack(call, quads, taps)
     outputs = shape.outputs // shape.groups
-    engine = Factored(weights, steps, outputs, quads.signed_from * taps)
+    stretch = STEPS if taps > 1 else STEPS_OF_ONE_TAP
+    engine = Factored(weights, steps, outputs, quads.signed_from * taps, stretch)
     second = Second(
         unit=len(quads.sources) * shape.groups * lanes.channel * 4,
         lane=4,
@@ -129,6 +137,8 @@ class Quads:
         signed_from: first quad with signed codes.
         code_maps, weight_maps: uint8[terms, 256].
         bias: int64[terms], what a byte of the weights adds for its offset.
+        runs: int64[quads], how many quads from here on hold neighbouring channels of
+            one term; 0 where not even this one does.
     """
 
     sources: npt.NDArray[np.int64]
@@ -138,6 +148,7 @@ class Quads:
     code_maps: Bytes
     weight_maps: Bytes
     bias: npt.NDArray[np.int64]
+    runs: npt.NDArray[np.int64]
 
 
 @lru_cache(maxsize=256)
@@ -160,11 +171,25 @@ def _quads(table: Table, channels: int) -> Quads:
         segments.append((length // 4, shift))
         signed_from += 0 if signed else length // 4
         first += count
+    of_channel, of_term = np.concatenate(sources), np.concatenate(owners)
     return Quads(
-        np.concatenate(sources), np.concatenate(owners), tuple(segments), signed_from,
+        of_channel, of_term, tuple(segments), signed_from,
         np.stack([t.codes for t in terms]), np.stack([t.weights for t in terms]),
-        np.array([t.offset << t.shift for t in terms]),
+        np.array([t.offset << t.shift for t in terms]), _runs(of_channel, of_term),
     )  # fmt: skip
+
+
+def _runs(
+    sources: npt.NDArray[np.int64], terms: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    runs = np.zeros(len(sources) + 1, np.int64)
+    for quad in reversed(range(len(sources))):
+        channel, term = sources[quad, 0], terms[quad, 0]
+        if sources[quad, 3] == channel + 3 and (terms[quad] == term).all():
+            following = sources[quad + 1 : quad + 2, 0], terms[quad + 1 : quad + 2, 0]
+            joined = np.array_equal(following, [[channel + 4], [term]])
+            runs[quad] = 1 + runs[quad + 1] * joined
+    return runs[:-1]
 
 
 def _spans(quads: Quads, taps: int, wide: bool) -> npt.NDArray[np.int64]:
@@ -184,15 +209,18 @@ def _pack(call: Call, quads: Quads, taps: int) -> tuple[Bytes, npt.NDArray[np.in
     blocks = shape.groups * -(-outputs // OUTPUTS)
     packed = np.empty((blocks, len(quads.sources) * taps, OUTPUTS, 4), np.uint8)
     bias = np.zeros(shape.outputs, np.int64)
-    # order[4 t + j]: where tap t of channel j lies among the weights of four channels.
+    # The weights of some quads fill a vector; they are turned from (channel, tap) order
+    # to (quad, tap, channel of the quad).
+    together = 16 // taps
     order = np.zeros(64, np.uint8)
-    if taps <= 16:
-        order[: 4 * taps] = np.add.outer(np.arange(taps), np.arange(4) * taps).ravel()
+    places = np.arange(together * 4 * taps).reshape(together, 4, taps)
+    order[: places.size] = places.swapaxes(1, 2).ravel()
 
     def work(first: int, last: int) -> None:
         _pack_blocks(
             call.w, packed, bias, quads.sources, quads.terms, quads.weight_maps,
-            quads.bias, quads.signed_from, outputs, taps, order, first, last,
+            quads.bias, quads.runs, quads.signed_from, outputs, taps, together, order,
+            first, last,
         )  # fmt: skip
 
     pool.run(work, blocks)
@@ -202,24 +230,25 @@ def _pack(call: Call, quads: Quads, taps: int) -> tuple[Bytes, npt.NDArray[np.in
 @compiled
 def _pack_blocks(
     w: Bytes, packed: Bytes, bias: Any, sources: Any, terms: Any, maps: Bytes,
-    offsets: Any, signed_from: int, outputs: int, taps: int, order: Bytes,
-    first: int, last: int,
+    offsets: Any, runs: Any, signed_from: int, outputs: int, taps: int,
+    together: int, order: Bytes, first: int, last: int,
 ) -> None:  # fmt: skip
     """Blocks of four outputs, counted over groups."""
     blocks, count = (outputs + OUTPUTS - 1) // OUTPUTS, sources.shape[0]
-    lines = np.zeros((OUTPUTS, QUADS * taps * 4 + 64), np.uint8)
+    at_once = max(16, LINE // taps)
+    lines = np.zeros((OUTPUTS, at_once * taps * 4 + 64), np.uint8)
     for block in range(first, last):
         group, part = divmod(block, blocks)
         rows = min(OUTPUTS, outputs - part * OUTPUTS)
         lines[rows:] = 0
-        for quad in range(0, count, QUADS):
-            quads = min(QUADS, count - quad)
+        for quad in range(0, count, at_once):
+            quads = min(at_once, count - quad)
             for row in range(rows):
                 o = group * outputs + part * OUTPUTS + row
                 bias[o] += _pack_line(
                     w, o, lines[row], sources[quad : quad + quads],
-                    terms[quad : quad + quads], maps, offsets, signed_from - quad, taps,
-                    order,
+                    terms[quad : quad + quads], maps, offsets, runs[quad:],
+                    signed_from - quad, taps, together, order,
                 )  # fmt: skip
             steps = quads * taps
             target = packed[block, quad * taps : quad * taps + steps]
@@ -262,33 +291,28 @@ def _merge_rows(context, lines, distance, target):
 @compiled
 def _pack_line(
     w: Bytes, o: int, line: Bytes, sources: Any, terms: Any, maps: Bytes, offsets: Any,
-    signed_from: int, taps: int, order: Bytes,
+    runs: Any, signed_from: int, taps: int, together: int, order: Bytes,
 ) -> int:  # fmt: skip
     """Some quads of one output; returns what they add to the bias."""
     total, quad = np.int64(0), 0
-    # Vectors read 64 bytes where 4 * taps count; none may lie behind the weights.
+    # Vectors read 64 bytes, some of them unused; none may lie behind the weights.
     reach = w.shape[1] if o + 1 == w.shape[0] else w.shape[1] + 64
     while quad < len(sources):
         channel, term, run = sources[quad, 0], terms[quad, 0], 0
         signed = quad < signed_from
-        while (
-            taps <= 16
-            and quad + run < len(sources)
-            and sources[quad + run, 3] == channel + 4 * run + 3
-            and terms[quad + run, 0] == term
-            and terms[quad + run, 3] == term
-            and (quad + run < signed_from) == signed
-            and (channel + 4 * run) * taps + 64 <= reach
-        ):
-            run += 1
+        if together:
+            # The last vector of the last output must end before the weights do.
+            within = ((reach - 64) // taps - channel) // 4 + 1
+            run = max(0, min(runs[quad], len(sources) - quad, within))
+        run -= run % max(together, 1)
         if run:
             total += offsets[term] * _map_quads(
                 w[o].ctypes.data + channel * taps,
                 maps[term].ctypes.data,
                 order.ctypes.data,
                 line.ctypes.data + quad * taps * 4,
-                4 * taps,
-                run,
+                4 * taps * together,
+                run // together,
                 1 if signed else 0,
             )
         else:
@@ -320,9 +344,9 @@ def _map_bytes(
 
 @emit.intrinsic
 def _map_quads(context, weights, table, order, line, size, count, signed):
-    """`count` >= 1 quads of neighbouring channels of one term; returns their sum.
+    """Quads of neighbouring channels of one term; returns the sum of their bytes.
 
-    Addresses; a quad has `size` <= 64 bytes; `signed` says how they are read.
+    Addresses; `count` >= 1 vectors of `size` <= 64 bytes; `signed` says how bytes read.
     """
     signature = types.int64(*[types.intp] * 7)
 
@@ -344,8 +368,8 @@ def _map_quads(context, weights, table, order, line, size, count, signed):
         name = "llvm.x86.avx512.psad.bw.512"
         add_bytes = emit.declare(builder, name, eights, [BYTES, BYTES])
 
-        def step(quad, held):
-            at = builder.mul(quad, size)
+        def step(index, held):
+            at = builder.mul(index, size)
             codes = emit.look_up(builder, [load(weights, at)], place)
             found = emit.look_up(builder, registers, codes)
             found = builder.select(inside, found, splat(0, BYTES))
@@ -522,8 +546,8 @@ def _accumulate_by_products(
         group, output = divmod(first, engine.outputs)
         block = group * blocks + output // OUTPUTS
         parts = (vectors + MOST - 1) // MOST
-        for k in range(step0, step1, STEPS):
-            steps = min(STEPS, step1 - k)
+        for k in range(step0, step1, engine.stretch):
+            steps = min(engine.stretch, step1 - k)
             for part in range(parts):
                 v0, v1 = vectors * part // parts, vectors * (part + 1) // parts
                 for row in range(0, count, OUTPUTS):

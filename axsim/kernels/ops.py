@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import OperandError
 from ..tables.multiplier import Multiplier
 from . import cpu, gpu
-from .choose import choose_cpu
+from .choice import choose_cpu
 from .contract import (
     Convolution,
     Ints,
