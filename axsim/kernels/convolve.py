@@ -17,8 +17,8 @@ from .compiled import compiled
 from .contract import INT32_MAX
 from .engine import accumulate
 from .lanes import Block, Lanes
-from .store import Place, add, store
 from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of
+from .store import Place, add, store
 
 # Outputs whose sums a block keeps at hand, and what a row of sums is longer than its
 # lanes: a power of two would put every row on the same few cache lines.
@@ -104,8 +104,8 @@ def convolve(
 @compiled
 def compute(
     engine: Any, lanes: Bytes, g: Grid, starts: Any, spans: Spans, bias: Any, out: Any,
-    groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int, blocks: int,
-    unit0: int, first: int, last: int,
+    groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int,
+    blocks: int, unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups, runs, their blocks, and outputs."""
     width = vector * vectors

@@ -12,7 +12,6 @@ from ..errors import BackendError
 from .contract import check_codes
 from .table import Table
 
-
 NO_GPU = "torch sees no GPU (torch.cuda.is_available() is False)."
 
 

@@ -35,7 +35,7 @@ TASK, ROW = 150, 8
 # Nanoseconds of a call, whatever its size.
 CALL = 60_000
 # Nanoseconds to lay a code out, and for each further byte made of it.
-LAY, LAY_MORE = 0.2, 0.1
+LAY, LAY_MORE = 0.2, 0.2
 # Images are transposed and stored by eights.
 EIGHT = 8
 
@@ -230,7 +230,7 @@ def _banded(lanes: Lanes, limit: int) -> Lanes:
 
 
 def estimate(lanes: Lanes, block: Block, steps: float) -> float:
-    """Nanoseconds to lay codes out, to take `steps` of each output, to store the sums."""
+    """Nanoseconds to lay codes out, take `steps` of each output, and store sums."""
     vectors, blocks = block.cut(lanes.run)
     count = lanes.units * len(lanes.starts) * blocks * lanes.shape.outputs
     computed = count * (vectors + block.overhead) * steps * block.step

@@ -1,1 +1,1 @@
-"""One file per subject of `axsim bench`; each has a `run` whose result prints a table."""
+"""One file per subject of `axsim bench`, with a `run` whose result prints."""
