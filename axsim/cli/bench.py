@@ -18,6 +18,7 @@ from ..errors import BackendError, close_names
 def bench(
     subject: Annotated[str, typer.Argument(help="What to measure, such as kernels.")],
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     out: Annotated[
         Path | None, typer.Option("--json", help="Also write the numbers to a file.")
     ] = None,
@@ -29,7 +30,7 @@ def bench(
             f"there is nothing to measure called {subject!r}; there are "
             f"{', '.join(known)}.{close_names(subject, known)}"
         )
-    result = import_module(f"axsim.analysis.bench.{subject}").run(device=device)
+    result = import_module(f"axsim.analysis.bench.{subject}").run(device, threads)
     say(result)
     if out is not None:
         out.write_text(json.dumps(result.to_dict(), indent=1) + "\n")

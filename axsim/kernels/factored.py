@@ -49,6 +49,7 @@ PACK, PACK_CALL = 0.2, 40_000
 STEP_PEAK = 4 * 255 * 128
 # Beyond this the byte shuffle is faster on any shape; laying terms out takes memory.
 MOST_TERMS = 16
+MOST_BYTES = 128 << 20
 
 
 class Factored(NamedTuple):
@@ -67,13 +68,19 @@ class Factored(NamedTuple):
 
 def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
     """Why this machine or this table cannot be served; None where they can."""
-    del shape, wide
+    del wide
     if not (features.has("avx512vnni") and features.has("avx512vbmi")):
         return f"{features.cpu_name()} has no AVX-512 VNNI and VBMI."
     if table.mul.rank > MOST_TERMS - 1:
         return f"the error has rank {table.mul.rank}; at most {MOST_TERMS - 1} pays."
     if len(table.derived(terms_of)) > MOST_TERMS:
         return f"the factors need more than {MOST_TERMS} products of bytes."
+    packed = shape.outputs * shape.terms * len(table.derived(terms_of))
+    if packed > MOST_BYTES:
+        return (
+            f"the weights of all terms would take {packed >> 20} MiB; at most "
+            f"{MOST_BYTES >> 20} are packed."
+        )
     return None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -34,7 +35,7 @@ class Timing:
 
     Args:
         network, layer: the shape.
-        subject, path: what was measured; path "auto" names the choice in `chosen`.
+        subject, path: what was measured.
         seconds: median of the repeats.
         products: of the layer.
         float32, gather: how often the time of torch in float32, and of the plain
@@ -79,7 +80,7 @@ class KernelBench:
         ]  # fmt: skip
         table = text_table(rows, head, left=head[:4])
         return (
-            f"{table}\n\n{self._medians()}\n\n{self.device}, {self.threads} threads; "
+            f"{table}\n\n{self._medians()}\n\n{self.device}, threads: {self.threads}; "
             "G/s: 10^9 products a second; x: time as a multiple of that of float32 "
             "torch and of the gather path; *: what backend='auto' takes."
         )
@@ -108,6 +109,7 @@ class KernelBench:
 
 def run(
     device: str = "cpu",
+    threads: int = 1,
     layers: Sequence[Layer] = LAYERS,
     repeats: int = REPEATS,
 ) -> KernelBench:
@@ -115,17 +117,27 @@ def run(
 
     Args:
         device: "cpu" or "cuda".
+        threads: of the CPU.
         layers: the shapes.
         repeats: of each timing, taken in turn so that a slow moment strikes all alike.
     """
     timings: list[Timing] = []
-    for layer in progress(layers, "measuring"):
-        for subject, name, largest in SUBJECTS:
-            mul = load_multiplier(name)
-            timings += _measure(layer, subject, mul, largest, device, repeats)
-    return KernelBench(
-        kernels.device_name(device), torch.get_num_threads(), tuple(timings)
-    )
+    with _threads(threads):
+        for layer in progress(layers, "measuring"):
+            for subject, name, largest in SUBJECTS:
+                mul = load_multiplier(name)
+                timings += _measure(layer, subject, mul, largest, device, repeats)
+    return KernelBench(kernels.device_name(device), threads, tuple(timings))
+
+
+@contextmanager
+def _threads(count: int) -> Generator[None, None, None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _is_benchmark(timing: Timing) -> bool:
