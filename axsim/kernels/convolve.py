@@ -16,7 +16,7 @@ from . import pool
 from .compiled import compiled
 from .contract import INT32_MAX
 from .engine import accumulate
-from .lanes import Block, Lanes
+from .lanes import LAY, Block, Lanes
 from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of
 from .store import Place, add, store
 
@@ -83,6 +83,8 @@ def convolve(
     groups = lanes.shape.groups
     parts = -(-(lanes.shape.outputs // groups) // OUTPUT_BLOCK)
     tasks = len(lanes.starts) * blocks * groups * parts
+    steps = int((spans[:, 1] - spans[:, 0]).sum()) * lanes.shape.outputs / groups
+    computing = tasks / parts * vectors * steps * block.step
     for unit in range(0, lanes.units, per_pass):
         units = min(per_pass, lanes.units - unit)
 
@@ -95,10 +97,11 @@ def convolve(
                 lane_bytes, block.vector, vectors, blocks, unit, first, last,
             )  # fmt: skip
 
-        pool.run(lay, units * layouts)
+        pool.run(lay, units * layouts, units * lanes.unit * LAY)
         if second:
-            pool.run(partial(second.work, buffer, codes), units * second.tasks)
-        pool.run(work, units * tasks)
+            turn = partial(second.work, buffer, codes)
+            pool.run(turn, units * second.tasks, units * second.unit * LAY / 2)
+        pool.run(work, units * tasks, units * computing)
 
 
 @compiled

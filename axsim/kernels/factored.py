@@ -30,7 +30,7 @@ from .layout import Bytes
 from .quads import Quads, interleaver, quads_of
 from .table import Table
 from .terms import terms_of
-from .weights import OUTPUTS, pack
+from .weights import OUTPUTS, PACK, pack
 
 if TYPE_CHECKING:
     from .cpu import Call
@@ -43,8 +43,8 @@ BLOCKS = 4
 # Steps between visits to the sums in memory: the codes of a block stay in L1. Taps of
 # one channel share most of their codes.
 STEPS, STEPS_OF_ONE_TAP = 192, 96
-# Nanoseconds to pack a byte of the weights, and more of a call.
-PACK, PACK_CALL = 0.2, 40_000
+# Nanoseconds that a call takes besides, whatever its size.
+PACK_CALL = 40_000
 # Largest magnitude that one step adds to a lane.
 STEP_PEAK = 4 * 255 * 128
 # Beyond this the byte shuffle is faster on any shape; laying terms out takes memory.

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 OUTPUTS, VECTOR = 4, 16
 # Steps of weights packed at a time, while they are in L1.
 LINE = 512
+# Nanoseconds to pack a byte.
+PACK = 0.2
 
 
 def pack(call: Call, quads: Quads, taps: int) -> tuple[Bytes, npt.NDArray[np.int64]]:
@@ -47,7 +49,7 @@ def pack(call: Call, quads: Quads, taps: int) -> tuple[Bytes, npt.NDArray[np.int
             first, last,
         )  # fmt: skip
 
-    pool.run(work, blocks)
+    pool.run(work, blocks, packed.size * PACK)
     return packed, bias
 
 
