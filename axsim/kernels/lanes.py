@@ -35,7 +35,7 @@ TASK, ROW = 150, 8
 # Nanoseconds of a call, whatever its size.
 CALL = 60_000
 # Nanoseconds to lay a code out, and for each further byte made of it.
-LAY, LAY_MORE = 0.2, 0.2
+LAY, LAY_MORE = 0.2, 0.15
 # Images are transposed and stored by eights.
 EIGHT = 8
 
