@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from .errors import ConversionError as ConversionError
     from .errors import OperandError as OperandError
     from .errors import TableError as TableError
+    from .tables.build import build_catalogue as build_catalogue
+    from .tables.catalogue import multipliers as multipliers
+    from .tables.files import load_multiplier as load_multiplier
+    from .tables.files import load_multipliers as load_multipliers
     from .tables.multiplier import Multiplier as Multiplier
 
 __version__ = "0.1.0"
@@ -28,6 +32,10 @@ _HOMES = {
     "OperandError": ".errors",
     "TableError": ".errors",
     "Multiplier": ".tables.multiplier",
+    "build_catalogue": ".tables.build",
+    "load_multiplier": ".tables.files",
+    "load_multipliers": ".tables.files",
+    "multipliers": ".tables.catalogue",
 }
 __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 

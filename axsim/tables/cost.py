@@ -44,5 +44,5 @@ class Cost:
         return f"{', '.join(known) or 'nothing published'} ({self.origin}{basis})"
 
     def comparable(self, other: Cost) -> bool:
-        """Whether the two were obtained in one way, so that their ratio means something."""
+        """Whether both were obtained in one way, so that their ratio means much."""
         return (self.origin, self.units) == (other.origin, other.units)

@@ -66,7 +66,9 @@ class Metrics:
         )
 
 
-def measure(error: IntTable, exact: IntTable, weights: Weights | None = None) -> Metrics:
+def measure(
+    error: IntTable, exact: IntTable, weights: Weights | None = None
+) -> Metrics:
     """Error figures of a table, every pair alike or weighted by how often it occurs.
 
     Args:
@@ -123,7 +125,7 @@ def _measure_uniform(error: IntTable, exact: IntTable) -> Metrics:
 
 
 def _sum_of_squares(absolute: npt.NDArray[np.int64]) -> int:
-    """Exact for any int32 table: 2^16 squares of up to 2^32 pass int64, halves do not."""
+    """Exact for any table: 2^16 squares of int32 pass int64, those of halves do not."""
     high, low = absolute >> 16, absolute & 0xFFFF
     return (
         (int(np.dot(high.ravel(), high.ravel())) << 32)
@@ -138,7 +140,7 @@ def pair_weights(
     b: npt.ArrayLike | None,
     joint: npt.ArrayLike | None,
 ) -> Weights | None:
-    """Weights of operand pairs from two histograms or a joint one; None if none given."""
+    """Weights of operand pairs from two histograms or a joint one, if any is given."""
     if joint is not None:
         if a is not None or b is not None:
             raise TableError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,12 +36,15 @@ def operand_values(bits: int, signed: bool) -> npt.NDArray[np.int32]:
         array([ 0,  1, -2, -1], dtype=int32)
     """
     codes = np.arange(1 << bits, dtype=np.int32)
-    return np.where(codes >> (bits - 1), codes - (1 << bits), codes) if signed else codes
+    if not signed:
+        return codes
+    return np.where(codes >> (bits - 1), codes - (1 << bits), codes)
 
 
 def exact_products(bits: tuple[int, int], signed: tuple[bool, bool]) -> IntTable:
     """The exact table for these operands."""
-    return np.outer(operand_values(bits[0], signed[0]), operand_values(bits[1], signed[1]))
+    a, b = (operand_values(*operand) for operand in zip(bits, signed, strict=True))
+    return np.outer(a, b)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -126,8 +129,7 @@ class Multiplier:
         return cls(table, signs, name, f"function {function_name(function)}", cost)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = (self.table, self.signed, self.name, self.source, self.cost, self.identity)
-        return (Multiplier, fields)
+        return Multiplier, tuple(getattr(self, field.name) for field in fields(self))
 
     def __eq__(self, other: object) -> bool:
         """Same products on the same kind of operands; name and cost do not matter."""
@@ -167,7 +169,9 @@ class Multiplier:
     @cached_property
     def sha256(self) -> str:
         """Hash of the content: the table as little-endian int32, C order."""
-        return hashlib.sha256(self.table.astype("<i4", copy=False).tobytes()).hexdigest()
+        return hashlib.sha256(
+            self.table.astype("<i4", copy=False).tobytes()
+        ).hexdigest()
 
     @cached_property
     def exact(self) -> IntTable:
@@ -183,7 +187,10 @@ class Multiplier:
         """
         wide = self.table.astype(np.int64) - self.exact
         if wide.max() > INT32.max or wide.min() < INT32.min:
-            raise TableError(f"{self.name}: an error does not fit int32; the table is not a multiplier.")
+            raise TableError(
+                f"{self.name}: errors run from {wide.min()} to {wide.max()}, beyond "
+                "int32; a multiplier's table stays near its products."
+            )
         return wide.astype(np.int32)
 
     @cached_property
@@ -196,7 +203,9 @@ class Multiplier:
     @cached_property
     def is_symmetric(self) -> bool:
         """Whether the operands can change places."""
-        return self.signed[0] == self.signed[1] and np.array_equal(self.table, self.table.T)
+        return self.signed[0] == self.signed[1] and np.array_equal(
+            self.table, self.table.T
+        )
 
     @cached_property
     def zero_preserving(self) -> bool:
@@ -251,7 +260,7 @@ class Multiplier:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Writes the table as `.bin` (16 bits where it fits) or `.npy`; returns the path."""
+        """Writes the table as `.bin` (16 bits where it fits) or `.npy`."""
         from .files import save_multiplier
 
         return save_multiplier(self, path)
@@ -326,7 +335,8 @@ def _integers(table: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         if bad.any():
             a, b = (int(i) for i in np.argwhere(bad)[0])
             raise TableError(
-                f"{name}: entry [{a}, {b}] is {table[a, b]}; a table holds whole numbers."
+                f"{name}: entry [{a}, {b}] is {table[a, b]}; a table holds whole "
+                "numbers."
             )
     low, high = table.min(), table.max()
     if low < INT32.min or high > INT32.max:

@@ -27,7 +27,19 @@ def integer_rank(matrix: npt.NDArray[np.integer]) -> int:
         return 0
     rows = _distinct_rows(wide)
     small = _distinct_rows(np.ascontiguousarray(rows.T))
-    return max(_rank_modulo(small, prime) for prime in PRIMES)
+    return max(len(_pivots_modulo(small, prime)) for prime in PRIMES)
+
+
+def pivot_rows(matrix: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
+    """Indices, ascending, of a largest set of linearly independent rows.
+
+    Example:
+        >>> pivot_rows(np.array([[1, 2], [2, 4], [0, 1]]))
+        array([0, 2])
+    """
+    wide = np.asarray(matrix, dtype=np.int64)
+    found = max((_pivots_modulo(wide, prime) for prime in PRIMES), key=len)
+    return np.sort(found)
 
 
 def _distinct_rows(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -36,24 +48,31 @@ def _distinct_rows(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.array(list(seen.values()))
 
 
-def _rank_modulo(matrix: npt.NDArray[np.int64], prime: int) -> int:
-    """Gaussian elimination in column panels; each panel updates the rest at once."""
+def _pivots_modulo(matrix: npt.NDArray[np.int64], prime: int) -> npt.NDArray[np.intp]:
+    """Rows that Gaussian elimination takes as pivots, in column panels.
+
+    Each panel updates the columns to its right at once, by one product.
+    """
     work = np.remainder(matrix, prime).astype(np.float64)
+    origin = np.arange(len(work))
     rank = 0
     for start in range(0, work.shape[1], PANEL):
         panel = work[rank:, start : start + PANEL]
         order, lower, found = _eliminate(panel.copy(), prime)
+        origin[rank:] = origin[rank:][order]
         rest = work[rank:, start + PANEL :][order]
         # Rows of the rest that belong to pivots are solved against the unit lower
         # triangle, the others reduced by one product.
         for i in range(1, found):
             rest[i] = _reduce(rest[i] - lower[i, :i] @ rest[:i], prime)
-        rest[found:] = _reduce(rest[found:] - lower[found:, :found] @ rest[:found], prime)
+        rest[found:] = _reduce(
+            rest[found:] - lower[found:, :found] @ rest[:found], prime
+        )
         work[rank:, start + PANEL :] = rest
         rank += found
-        if rank == work.shape[0]:
+        if rank == len(work):
             break
-    return rank
+    return origin[:rank]
 
 
 def _eliminate(
@@ -70,11 +89,11 @@ def _eliminate(
         pivot = found + candidates[0]
         for rows in (panel, lower, order):
             rows[[found, pivot]] = rows[[pivot, found]]
-        inverse = pow(int(panel[found, column]), -1, prime)
+        inverse: int = pow(int(panel[found, column]), -1, prime)
         factor = _reduce(panel[found + 1 :, column] * inverse, prime)
         lower[found + 1 :, found] = factor
         panel[found + 1 :] = _reduce(
-            panel[found + 1 :] - np.outer(factor, panel[found]), prime
+            panel[found + 1 :] - factor[:, None] * panel[found], prime
         )
         found += 1
         if found == len(panel):
