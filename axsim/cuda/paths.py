@@ -1,0 +1,89 @@
+"""The ways a product can be computed here, and why one of them cannot serve."""
+
+from __future__ import annotations
+
+import torch
+
+from ..errors import BackendError
+from .layout import Product
+from .table import DeviceTable, device_table
+
+PATHS = ("packed", "gather", "depthwise", "factored")
+
+Factors = tuple[torch.Tensor, torch.Tensor]
+
+
+def why_not(
+    path: str,
+    table: torch.Tensor,
+    *,
+    terms: int,
+    groups: int = 1,
+    wide: bool = False,
+    factors: Factors | None = None,
+) -> str | None:
+    """Why a path cannot serve a product on the table's device; None where it can.
+
+    Args:
+        path: one of PATHS.
+        table: int32, at most 256 by 256.
+        terms: products in one sum.
+        groups: of a convolution.
+        wide: whether sums are int64.
+        factors: whole numbers left and right with `table = left @ right.T`.
+    """
+    return _why_not(path, device_table(table), terms, groups, wide, factors)
+
+
+def run(
+    path: str, product: Product, table: DeviceTable, factors: Factors | None = None
+) -> None:
+    """Adds up the product on a path.
+
+    Raises:
+        BackendError: where the path cannot serve it.
+    """
+    reason = _why_not(
+        path, table, product.terms, product.groups, product.wide, factors
+    )
+    if reason is not None:
+        raise BackendError(reason)
+    if path == "packed":
+        from . import packed
+
+        packed.run(product, table)
+    elif path == "depthwise":
+        from . import depthwise
+
+        depthwise.run(product, table)
+    elif path == "gather":
+        from . import gather
+
+        gather.run(product, table)
+    elif factors is not None:
+        from . import factored
+
+        factored.run(product, factored.device_factors(factors, table))
+
+
+def _why_not(
+    path: str,
+    table: DeviceTable,
+    terms: int,
+    groups: int,
+    wide: bool,
+    factors: Factors | None,
+) -> str | None:
+    if path not in PATHS:
+        return f"there is no path {path!r} on a GPU; there are {', '.join(PATHS)}."
+    if path in ("packed", "depthwise") and not table.fits_16_bits:
+        return (
+            f"the table's entries run from {table.low:,} to {table.high:,}; path "
+            f"{path!r} holds 16 bits of each. Use 'gather'."
+        )
+    if path == "factored":
+        from . import factored
+
+        found = None if factors is None else factored.device_factors(factors, table)
+        return factored.why_not_factored(found, terms, groups, wide)
+    return None
