@@ -1,4 +1,4 @@
-"""From a plain Python function to a cubin: numba-cuda emits PTX, nvJitLink assembles."""
+"""From a plain Python function to a cubin: numba-cuda emits PTX, nvJitLink links it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import inspect
 import json
 import re
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,11 @@ def ptx(kernel: Kernel, capability: Capability) -> str:
     """
     check_capability(capability)
     check_packages()
-    from cuda.pathfinder import DynamicLibNotFoundError
-    from numba import cuda
-    from numba.cuda.cudadrv import error
-
+    compiler = import_module("numba.cuda")
+    error = import_module("numba.cuda.cudadrv.error")
+    missing = import_module("cuda.pathfinder").DynamicLibNotFoundError
     try:
-        text, _ = cuda.compile(
+        text, _ = compiler.compile(
             kernel.function,
             _signature(kernel.arguments),
             device=False,
@@ -119,7 +119,7 @@ def ptx(kernel: Kernel, capability: Capability) -> str:
             launch_bounds=(kernel.threads, kernel.blocks),
         )
     except (
-        DynamicLibNotFoundError,
+        missing,
         error.NvvmSupportError,
         error.NvvmError,
         error.NvrtcError,
@@ -134,12 +134,10 @@ def ptx(kernel: Kernel, capability: Capability) -> str:
 
 def assemble(text: str, capability: Capability) -> Binary:
     """The cubin of one kernel in PTX; needs no GPU."""
-    from cuda.core import Linker, LinkerOptions, ObjectCode
-
-    options = LinkerOptions(
-        arch=f"sm_{capability[0]}{capability[1]}", verbose=True, ptxas_options=["-v"]
-    )
-    linker = Linker(ObjectCode.from_ptx(text.encode()), options=options)
+    core = import_module("cuda.core")
+    arch = f"sm_{capability[0]}{capability[1]}"
+    options = core.LinkerOptions(arch=arch, verbose=True, ptxas_options=["-v"])
+    linker = core.Linker(core.ObjectCode.from_ptx(text.encode()), options=options)
     try:
         code = bytes(linker.link("cubin").code)
         report = linker.get_info_log()
@@ -160,7 +158,8 @@ def check_packages() -> None:
     for package in ("numba-cuda", "cuda-core"):
         if _version(package) is None:
             raise BackendError(
-                f'device "cuda" needs {package}. Install axsim[cuda], or use device="cpu".'
+                f'device "cuda" needs {package}. Install axsim[cuda], or use '
+                'device="cpu".'
             )
 
 
@@ -169,8 +168,8 @@ def check_capability(capability: Capability) -> None:
     if capability < OLDEST:
         found, needed = (f"{major}.{minor}" for major, minor in (capability, OLDEST))
         raise BackendError(
-            f"the device has compute capability {found}; kernels need at least {needed} "
-            '(Turing). Use device="cpu".'
+            f"the device has compute capability {found}; kernels need at least "
+            f'{needed} (Turing). Use device="cpu".'
         )
 
 

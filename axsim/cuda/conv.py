@@ -56,9 +56,8 @@ def lut_conv(
     size, kernel = tuple(x.shape[2:]), tuple(w.shape[2:])
     spans = zip(size, kernel, stride, padding, dilation, strict=True)
     out = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in spans]
-    sums = torch.empty(
-        len(x), len(w), *out, dtype=torch.int64 if wide else torch.int32, device=x.device
-    )
+    dtype = torch.int64 if wide else torch.int32
+    sums = torch.empty(len(x), len(w), *out, dtype=dtype, device=x.device)
     if not sums.numel():
         return sums
     plane = prod(size)

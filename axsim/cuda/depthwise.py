@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
-from numba import cuda, int16, uint16, uint32
+from numba import int16, uint16, uint32
 
-from .intrinsics import FULL_BLOCK, SIMULATED, deliver
+from .driver import multiprocessors
+from .inlined import place_rows, quotient, reach_tap
+from .intrinsics import FULL_BLOCK, SIMULATED, cuda, deliver
 from .kernel import Kernel
-from .launch import launch, multiprocessors
+from .launch import launch
 from .layout import Product, add_shift, parts, tiles
 from .table import STRIDE, DeviceTable
 
@@ -28,9 +31,27 @@ def kernel(rows: int, signed: bool, wide: bool) -> Kernel:
         signed: whether table entries are int16 rather than uint16.
         wide: whether sums are int64.
     """
+    return Kernel(
+        name="depthwise",
+        function=_function(rows, signed, wide),
+        arguments=(
+            "uint8*",
+            "uint8*",
+            "uint32*",
+            "int32*",
+            "int64*" if wide else "int32*",
+            *["int32"] * 12,
+        ),
+        constants=(rows, signed, wide),
+        threads=FULL_BLOCK,
+        shared=4 * CHUNK * WORDS,
+    )
+
+
+def _function(rows: int, signed: bool, wide: bool) -> Any:
     total = np.int64 if wide else np.int32
     entry = int16 if signed else uint16
-    threads = FULL_BLOCK
+    threads, placed = FULL_BLOCK, 2 * rows * FULL_BLOCK
 
     def depthwise(
         codes, weights, table, reach, sums, length, pixels, channels, terms, image,
@@ -38,41 +59,33 @@ def kernel(rows: int, signed: bool, wide: bool) -> Kernel:
     ):  # fmt: skip
         words = cuda.shared.array(0, uint32)
         entries = cuda.shared.array(0, entry)
+        places = cuda.shared.array(placed, np.int32)
         found = cuda.local.array(rows, total)
-        origin = cuda.local.array(rows, np.int32)
-        pixel = cuda.local.array(rows, np.int32)
         offset = cuda.local.array(rows, np.int32)
-
         thread = np.int32(cuda.threadIdx.x)
-        tile = np.int32(cuda.blockIdx.x // columns)
+        tile = quotient(cuda.blockIdx.x, columns)
         output = np.int32(cuda.blockIdx.x - tile * columns)
-        group = np.int32(output // outputs)
+        first = np.int64(np.int64(quotient(output, outputs)) * channels)
+        top = np.int32(tile * rows * threads + thread)
+        place_rows(places, top, thread, threads, rows, length, pixels, image)
         for i in range(rows):
-            # Rows past the end repeat the last one and are not stored.
-            m = np.int32(min((tile * rows + i) * threads + thread, length - 1))
-            n = np.int32(m // pixels)
-            pixel[i] = np.int32(m - n * pixels)
-            origin[i] = np.int32(n * image)
-            offset[i] = -1
             found[i] = 0
 
-        tap, c = np.int32(0), np.int32(0)
-        start = np.int32(0)
+        tap, c, start = np.int32(0), np.int32(0), np.int32(0)
         while start < terms:
             count = np.int32(min(np.int32(terms - start), CHUNK))
             cuda.syncthreads()
             for word in range(thread, count * WORDS, threads):
-                k = np.int32(word // WORDS)
+                k = quotient(word, WORDS)
                 weight = np.int32(weights[np.int64(output) * terms + start + k])
-                words[word] = table[weight * WORDS + (word - k * WORDS)]
+                words[np.uint32(word)] = table[weight * WORDS + (word - k * WORDS)]
             cuda.syncthreads()
             for k in range(count):
                 if c == 0:
-                    for i in range(rows):
-                        offset[i] = reach[tap * pixels + pixel[i]]
-                        if offset[i] >= 0:
-                            offset[i] = np.int32(offset[i] + origin[i])
-                plane = np.int64((np.int64(group) * channels + c) * channel)
+                    reach_tap(
+                        offset, reach, tap * pixels, places, thread, threads, rows
+                    )
+                plane = np.int64((first + c) * channel)
                 for i in range(rows):
                     code = np.int32(pad)
                     if offset[i] >= 0:
@@ -86,27 +99,13 @@ def kernel(rows: int, signed: bool, wide: bool) -> Kernel:
 
         begin = np.int64(np.int64(output) * output_step)
         for i in range(rows):
-            m = np.int32((tile * rows + i) * threads + thread)
+            m = np.int32(top + i * threads)
             if m < length:
-                n = np.int32(m // pixels)
-                where = np.int64(n) * image_step + pixel[i] * pixel_step
+                n = quotient(m, pixels)
+                where = np.int64(n) * image_step + (m - n * pixels) * pixel_step
                 deliver(sums, np.int64(begin + where), found[i], True)
 
-    return Kernel(
-        name="depthwise",
-        function=depthwise,
-        arguments=(
-            "uint8*",
-            "uint8*",
-            "uint32*",
-            "int32*",
-            "int64*" if wide else "int32*",
-            *["int32"] * 12,
-        ),
-        constants=(rows, signed, wide),
-        threads=threads,
-        shared=4 * CHUNK * WORDS,
-    )
+    return depthwise
 
 
 def run(product: Product, table: DeviceTable) -> None:

@@ -23,13 +23,13 @@ def check_operands(codes: dict[str, torch.Tensor], table: torch.Tensor) -> None:
     for name, operand in codes.items():
         if operand.dtype != torch.uint8:
             raise OperandError(
-                f"{name} has dtype {operand.dtype}; raw codes are torch.uint8. View int8 "
-                "codes as uint8: the table is indexed by the byte."
+                f"{name} has dtype {operand.dtype}; raw codes are torch.uint8. View "
+                "int8 codes as uint8: the table is indexed by the byte."
             )
     if table.dtype != torch.int32 or table.ndim != 2 or max(table.shape) > 256:
         raise OperandError(
-            f"the table is {table.dtype}{list(table.shape)}; kernels take torch.int32 of "
-            "at most 256 by 256."
+            f"the table is {table.dtype}{list(table.shape)}; kernels take torch.int32 "
+            "of at most 256 by 256."
         )
     if not SIMULATED:
         _check_devices({**codes, "table": table})
@@ -62,8 +62,8 @@ def _check_devices(tensors: dict[str, torch.Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.is_cuda:
             raise BackendError(
-                f"{name} is on {devices[name]!r}; CUDA kernels need every tensor on the "
-                'GPU. Move it with .cuda(), or use backend="gather" on the CPU.'
+                f"{name} is on {devices[name]!r}; CUDA kernels need every tensor on "
+                "the GPU. Move it with .cuda(), or all of them to the CPU."
             )
     if len(set(devices.values())) > 1:
         raise BackendError(

@@ -7,9 +7,9 @@ import functools
 
 import numpy as np
 import torch
-from numba import cuda
 
-from .intrinsics import FULL_BLOCK, SIMULATED, deliver
+from .inlined import quotient
+from .intrinsics import FULL_BLOCK, SIMULATED, cuda, deliver
 from .kernel import Kernel
 from .launch import launch
 from .layout import SKIPPED, Product, tiles
@@ -41,15 +41,16 @@ def spread_kernel(rank: int) -> Kernel:
         left = np.int32(cuda.blockIdx.y * SIDE)
         for cell in range(thread, SIDE * SIDE, threads):
             # Neighbouring threads read neighbouring addresses.
-            i, j = np.int32(cell % SIDE), np.int32(cell // SIDE)
+            j = quotient(cell, SIDE)
+            i = np.int32(cell - j * SIDE)
             if channel == 1:
                 i, j = j, i
             k = np.int32(left + j)
             code = np.int32(PAST)
             if k < terms:
-                tap = np.int32(k // channels)
+                tap = quotient(k, channels)
                 m = np.int32(min(start + top + i, length - 1))
-                n = np.int32(m // pixels)
+                n = quotient(m, pixels)
                 offset = reach[tap * pixels + (m - n * pixels)]
                 code = np.int32(pad)
                 if offset >= 0:
@@ -58,18 +59,18 @@ def spread_kernel(rank: int) -> Kernel:
             staged[i * (SIDE + 1) + j] = np.uint16(code)
         cuda.syncthreads()
         for cell in range(thread, SIDE * words, threads):
-            i = np.int32(cell // words)
+            i = quotient(cell, words)
             word = np.int32(cell - i * words)
             at = np.int32(left * rank + 4 * word)
             if start + top + i < length and at < width:
                 four = np.uint32(0)
                 for byte in range(4):
                     element = np.int32(4 * word + byte)
-                    j = np.int32(element // rank)
+                    j = quotient(element, rank)
                     code = np.int32(staged[i * (SIDE + 1) + j])
                     factor = np.uint32(factors[code * rank + (element - j * rank)])
                     four = np.uint32(four | np.uint32(factor << (8 * byte)))
-                rows[(np.int64(top + i) * width + at) // 4] = four
+                rows[(np.int64(top + i) * width + at) >> 2] = four
 
     return Kernel(
         name="spread",
@@ -86,13 +87,13 @@ def collect_kernel() -> Kernel:
     threads = FULL_BLOCK
 
     def collect(
-        raw, constant, scales, sums, start, length, pixels, outputs, extras, width, first,
-        image_step, output_step, pixel_step,
+        raw, constant, scales, sums, start, length, pixels, outputs, extras, width,
+        first, image_step, output_step, pixel_step,
     ):  # fmt: skip
         row = np.int32(cuda.blockIdx.x * threads + cuda.threadIdx.x)
         m = np.int32(start + row)
         if m < length:
-            n = np.int32(m // pixels)
+            n = quotient(m, pixels)
             where = np.int64(np.int64(n) * image_step + (m - n * pixels) * pixel_step)
             begin = np.int64(np.int64(row) * width)
             rest = np.int64(0)

@@ -98,7 +98,7 @@ def run(product: Product, factors: DeviceFactors) -> None:
 def int8_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """int32[M, N] of int8 a[M, K] and b[N, K]; the CPU only serves the simulator."""
     if a.is_cuda:
-        return torch._int_mm(a, b.t())
+        return torch.ops.aten._int_mm(a, b.t())
     return a.int() @ b.int().t()
 
 

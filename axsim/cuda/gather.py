@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
-from numba import cuda, int16, uint16, uint32
+from numba import int16, uint16, uint32
 
-from .intrinsics import SIMULATED, deliver, load4
+from .driver import multiprocessors, shared_memory
+from .inlined import quotient
+from .intrinsics import ALIGNMENT, SIMULATED, cuda, deliver, load4
 from .kernel import Kernel
-from .launch import launch, multiprocessors, shared_memory
+from .launch import launch
 from .layout import SKIPPED, Product, add_shift, packed_weights, parts, tiles
 from .table import STRIDE, DeviceTable
 
@@ -28,34 +31,49 @@ def kernel(rows: int, signed: bool | None, wide: bool) -> Kernel:
     """The kernel for tiles of `rows` rows by LANES outputs.
 
     Args:
-        rows: of one thread, 8 or 1.
+        rows: of one thread, 8 or 4.
         signed: whether table entries are int16 rather than uint16; None for int32
             entries, which stay in global memory.
         wide: whether sums are int64.
     """
+    return Kernel(
+        name="gather",
+        function=_function(rows, signed, wide),
+        arguments=(
+            "uint8*",
+            "uint8*",
+            "int32*" if signed is None else "uint32*",
+            "int32*",
+            "int64*" if wide else "int32*",
+            *["int32"] * 14,
+        ),
+        constants=(rows, signed, wide),
+        threads=THREADS,
+        shared=0 if signed is None else SHARED_BYTES,
+    )
+
+
+def _function(rows: int, signed: bool | None, wide: bool) -> Any:
     total = np.int64 if wide else np.int32
-    entry = int16 if signed else uint16
-    shared = signed is not None
+    entry, shared = int16 if signed else uint16, signed is not None
     stride = STRIDE if shared else 256
-    skipped = SKIPPED * stride
-    staged_words = THREADS // LANES * CHUNK * rows
+    tall, quads = CHUNK * rows, rows // 4
+    staged_words = SLICES * tall
 
     def gather(
         codes, weights, table, reach, sums, length, pixels, channels, terms, image,
-        channel, blocks, outputs, columns, share, pad, image_step, output_step, pixel_step,
+        channel, blocks, outputs, columns, share, pad, image_step, output_step,
+        pixel_step,
     ):  # fmt: skip
-        if SIMULATED:
-            staged = cuda.shared.array(staged_words, np.uint32)
-        else:
-            staged = cuda.shared.array(staged_words, np.uint32, alignment=16)
+        staged = cuda.shared.array(staged_words, np.uint32, alignment=ALIGNMENT)
         found = cuda.local.array(rows, total)
         thread = np.int32(cuda.threadIdx.x)
-        slice_ = np.int32(thread // LANES)
+        slice_ = quotient(thread, LANES)
         lane = np.int32(thread - slice_ * LANES)
-        width = np.int32((outputs + LANES - 1) // LANES)
-        tile = np.int32(cuda.blockIdx.x // columns)
+        width = quotient(outputs + LANES - 1, LANES)
+        tile = quotient(cuda.blockIdx.x, columns)
         column = np.int32(cuda.blockIdx.x - tile * columns)
-        group = np.int32(column // width)
+        group = quotient(column, width)
         output = np.int32((column - group * width) * LANES + lane)
         first = np.int32((cuda.blockIdx.y * SLICES + slice_) * share)
         last = np.int32(min(np.int32(first + share), terms))
@@ -63,74 +81,52 @@ def kernel(rows: int, signed: bool | None, wide: bool) -> Kernel:
             words = cuda.shared.array(0, uint32)
             entries = cuda.shared.array(0, entry)
             for i in range(thread, WORDS, THREADS):
-                words[i] = table[i]
+                words[np.uint32(i)] = table[i]
         for i in range(rows):
             found[i] = 0
-        eight = np.int64(group * blocks + output // 8)
-        weight = np.int64(np.int64(eight * terms) * 8 + output % 8)
+        eight = np.int64(group * blocks + quotient(output, 8))
+        weight = np.int64(np.int64(eight * terms) * 8 + (output & 7))
 
         start = np.int32(0)
         while start < share:
             cuda.syncthreads()
             # Where each code's row of the table begins, for this slice's next terms.
-            for cell in range(lane, CHUNK * rows, LANES):
-                k = np.int32(first + start + cell // rows)
-                begins = np.int32(skipped)
+            for cell in range(lane, tall, LANES):
+                step = quotient(cell, rows)
+                k = np.int32(first + start + step)
+                code = np.int32(SKIPPED)
                 if k < last:
-                    tap = np.int32(k // channels)
-                    m = np.int32(min(tile * rows + cell % rows, length - 1))
-                    n = np.int32(m // pixels)
+                    tap = quotient(k, channels)
+                    m = np.int32(min(tile * rows + cell - step * rows, length - 1))
+                    n = quotient(m, pixels)
                     offset = reach[tap * pixels + (m - n * pixels)]
                     code = np.int32(pad)
                     if offset >= 0:
                         c = np.int64(np.int64(group) * channels + (k - tap * channels))
                         code = np.int32(codes[c * channel + n * image + offset])
-                    begins = np.int32(code * stride)
-                staged[slice_ * (CHUNK * rows) + cell] = np.uint32(begins)
+                staged[np.uint32(slice_ * tall + cell)] = np.uint32(code * stride)
             cuda.syncthreads()
             for step in range(CHUNK):
                 k = np.int32(first + start + step)
                 if k < last and output < outputs:
                     b = np.uint32(weights[weight + np.int64(k) * 8])
-                    cell = np.int32((slice_ * CHUNK + step) * rows)
-                    if rows == 8:
-                        quad = load4(staged, cell // 4)
+                    for q in range(quads):
+                        quad = load4(staged, (slice_ * CHUNK + step) * quads + q)
                         for i in range(4):
                             at = np.uint32(quad[i] + b)
-                            found[i] += np.int32(entries[at] if shared else table[at])
-                        quad = load4(staged, cell // 4 + 1)
-                        for i in range(4):
-                            at = np.uint32(quad[i] + b)
-                            found[i + 4] += np.int32(entries[at] if shared else table[at])
-                    else:
-                        at = np.uint32(staged[cell] + b)
-                        found[0] += np.int32(entries[at] if shared else table[at])
+                            product = entries[at] if shared else table[at]
+                            found[4 * q + i] += np.int32(product)
             start = np.int32(start + CHUNK)
 
-        if output < outputs and first < last:
-            begin = np.int64(np.int64(group * outputs + output) * output_step)
-            for i in range(rows):
-                m = np.int32(tile * rows + i)
-                if m < length:
-                    n = np.int32(m // pixels)
-                    where = np.int64(n) * image_step + (m - n * pixels) * pixel_step
-                    deliver(sums, np.int64(begin + where), found[i], False)
+        begin = np.int64(np.int64(group * outputs + output) * output_step)
+        for i in range(rows):
+            m = np.int32(tile * rows + i)
+            if m < length and output < outputs and first < last:
+                n = quotient(m, pixels)
+                where = np.int64(n) * image_step + (m - n * pixels) * pixel_step
+                deliver(sums, np.int64(begin + where), found[i], False)
 
-    return Kernel(
-        name="gather",
-        function=gather,
-        arguments=(
-            "uint8*",
-            "uint8*",
-            "uint32*" if shared else "int32*",
-            "int32*",
-            "int64*" if wide else "int32*",
-            *["int32"] * 14,
-        ),
-        constants=(rows, signed, wide),
-        threads=THREADS,
-        shared=SHARED_BYTES if shared else 0,
-    )
+    return gather
 
 
 def run(product: Product, table: DeviceTable) -> None:
@@ -144,7 +140,7 @@ def run(product: Product, table: DeviceTable) -> None:
     product.sums.zero_()
     width = product.groups * tiles(product.outputs, LANES)
     for piece in parts(product):
-        chosen = kernel(8 if piece.length >= 4 else 1, signed, piece.wide)
+        chosen = kernel(8 if piece.length > 4 else 4, signed, piece.wide)
         blocks = tiles(piece.length, chosen.constants[0]) * width
         share = _share(piece.terms, blocks, image.device)
         launch(
@@ -163,6 +159,6 @@ def fits_shared(table: DeviceTable, device: torch.device) -> bool:
 
 
 def _share(terms: int, blocks: int, device: torch.device) -> int:
-    """Terms of one slice: few enough to fill the device, enough to pay for the table."""
+    """Terms of one slice: few, to fill the device, and enough to pay for the table."""
     pieces = max(1, tiles(multiprocessors(device), blocks))
     return max(tiles(terms, pieces * SLICES), min(terms, CHUNK * 4))

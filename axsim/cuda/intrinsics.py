@@ -3,16 +3,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numba import config
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+SIMULATED = bool(config.ENABLE_CUDASIM)  # pyright: ignore[reportAttributeAccessIssue]
 
 # In the simulator every CUDA thread is a Python thread, so blocks are kept small.
 FULL_BLOCK = 32 if SIMULATED else 256
+# Of shared memory that is read 16 bytes at a time; the simulator takes no alignment.
+ALIGNMENT = None if SIMULATED else 16
 
+if TYPE_CHECKING:
+    # Kernels are typed by Numba, with its own rules.
+    cuda: Any
+    inlined: Any
+    load4: Any
+    store4: Any
+    dp2a_unsigned: Any
+    dp2a_signed: Any
+    deliver: Any
+    round_product: Any
 
-if SIMULATED:
+elif SIMULATED:
+    from numba import cuda
+
+    def inlined(function):
+        """A step of a kernel."""
+        return function
 
     def load4(words, index):
         """Four words from the 16-byte cell `index`."""
@@ -32,11 +51,11 @@ if SIMULATED:
         return (exact + (1 << 31)) % (1 << 32) - (1 << 31)
 
     def dp2a_unsigned(word, chosen, total):
-        """`total` plus the two unsigned halves of `word` times two bytes of `chosen`."""
+        """`total` plus both unsigned halves of `word` times two bytes of `chosen`."""
         return _dp2a(word, chosen, total, False)
 
     def dp2a_signed(word, chosen, total):
-        """`total` plus the two signed halves of `word` times two bytes of `chosen`."""
+        """`total` plus both signed halves of `word` times two bytes of `chosen`."""
         return _dp2a(word, chosen, total, True)
 
     def deliver(pointer, index, value, alone):
@@ -44,13 +63,16 @@ if SIMULATED:
         pointer[index] = value if alone else pointer[index] + value
 
     def round_product(x, factor):
-        """x * factor rounded to float32, then to the nearest whole float32, ties to even."""
+        """x * factor rounded to float32, then to a whole number, ties to even."""
         return np.rint(np.float32(x) * np.float32(factor))
 
 else:
     from llvmlite import ir
-    from numba import types
+    from numba import cuda, types
     from numba.cuda.extending import intrinsic
+
+    # Other device functions need a driver to compile; these are written out in place.
+    inlined = cuda.jit(device=True, inline="always")
 
     I32 = ir.IntType(32)
     QUAD = ir.VectorType(I32, 4)
@@ -95,18 +117,14 @@ else:
 
     @intrinsic
     def dp2a_unsigned(typingctx, word, chosen, total):
-        """`total` plus the two unsigned halves of `word` times two bytes of `chosen`."""
-        emit = _assembly(
-            "dp2a.lo.u32.u32 $0, $1, $2, $3;", "=r,r,r,r", I32, [I32] * 3
-        )
+        """`total` plus both unsigned halves of `word` times two bytes of `chosen`."""
+        emit = _assembly("dp2a.lo.u32.u32 $0, $1, $2, $3;", "=r,r,r,r", I32, [I32] * 3)
         return types.int32(types.uint32, types.uint32, types.int32), emit
 
     @intrinsic
     def dp2a_signed(typingctx, word, chosen, total):
-        """`total` plus the two signed halves of `word` times two bytes of `chosen`."""
-        emit = _assembly(
-            "dp2a.lo.s32.u32 $0, $1, $2, $3;", "=r,r,r,r", I32, [I32] * 3
-        )
+        """`total` plus both signed halves of `word` times two bytes of `chosen`."""
+        emit = _assembly("dp2a.lo.s32.u32 $0, $1, $2, $3;", "=r,r,r,r", I32, [I32] * 3)
         return types.int32(types.uint32, types.uint32, types.int32), emit
 
     @intrinsic
@@ -115,7 +133,8 @@ else:
         bits = pointer.dtype.bitwidth
         letter, kind = ("l", "u64") if bits == 64 else ("r", "u32")
         text = (
-            "{ .reg .pred p; .reg .u64 g; cvta.to.global.u64 g, $0; setp.ne.u32 p, $2, 0; "
+            "{ .reg .pred p; .reg .u64 g; setp.ne.u32 p, $2, 0; "
+            "cvta.to.global.u64 g, $0; "
             f"@p st.global.{kind} [g], $1; @!p red.global.add.{kind} [g], $1; }}"
         )
 
@@ -131,7 +150,7 @@ else:
 
     @intrinsic
     def round_product(typingctx, x, factor):
-        """x * factor rounded to float32, then to the nearest whole float32, ties to even."""
+        """x * factor rounded to float32, then to a whole number, ties to even."""
         real = ir.FloatType()
         # Written out so that no compiler fuses the product with what follows.
         emit = _assembly(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from ..errors import BackendError
 from .compile import binary
+from .driver import checked, driver
 from .intrinsics import SIMULATED
 from .kernel import Kernel
 
@@ -54,39 +56,23 @@ def launch(kernel: Kernel, grid: tuple[int, int], *arguments: Argument) -> None:
 
 @functools.cache
 def load(kernel: Kernel, index: int) -> Loaded:
-    """The kernel on one device, compiled where no earlier process has done so."""
+    """The kernel on one device, compiled where no earlier process has done so.
+
+    Raises:
+        BackendError: where the kernel cannot be compiled or loaded.
+    """
     refuse_while_capturing(f"kernel {kernel.name!r}")
-    from cuda.bindings import driver
-
+    cuda, what = driver(), f"kernel {kernel.name!r}"
     made = binary(kernel, torch.cuda.get_device_capability(index))
-    library = _check(driver.cuLibraryLoadData(made.code, [], [], 0, [], [], 0), kernel)
-    found = _check(driver.cuLibraryGetKernel(library, made.entry.encode()), kernel)
+    library = checked(cuda.cuLibraryLoadData(made.code, [], [], 0, [], [], 0), what)
+    found = checked(cuda.cuLibraryGetKernel(library, made.entry.encode()), what)
     if kernel.shared > STATIC_LIMIT:
-        device = _check(driver.cuDeviceGet(index), kernel)
-        limit = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        _check(driver.cuKernelSetAttribute(limit, kernel.shared, found, device), kernel)
+        device = checked(cuda.cuDeviceGet(index), what)
+        attribute = cuda.CUfunction_attribute
+        limit = attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        raised = cuda.cuKernelSetAttribute(limit, kernel.shared, found, device)
+        checked(raised, what)
     return Loaded(int(found), library)
-
-
-@functools.cache
-def multiprocessors(device: torch.device) -> int:
-    """How many blocks of a whole multiprocessor's size run at once."""
-    if SIMULATED:
-        return 1
-    return torch.cuda.get_device_properties(device).multi_processor_count
-
-
-@functools.cache
-def shared_memory(device: torch.device) -> int:
-    """Bytes of shared memory that one block can ask for."""
-    if SIMULATED:
-        return 1 << 20
-    from cuda.bindings import driver
-
-    attribute = driver.CUdevice_attribute
-    optional = attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
-    number = _check(driver.cuDeviceGet(device.index or 0), "the device")
-    return _check(driver.cuDeviceGetAttribute(optional, number), "the device")
 
 
 def refuse_while_capturing(what: str) -> None:
@@ -97,8 +83,8 @@ def refuse_while_capturing(what: str) -> None:
     """
     if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
         raise BackendError(
-            f"{what} is used for the first time while a CUDA graph is captured. Run the "
-            "same shapes once before the capture."
+            f"{what} is used for the first time while a CUDA graph is captured. Run "
+            "the same shapes once before the capture."
         )
 
 
@@ -109,44 +95,30 @@ def _launch(
     grid: tuple[int, int],
     arguments: tuple[Argument, ...],
 ) -> None:
-    from cuda.bindings import driver
-
+    cuda, what = driver(), f"kernel {kernel.name!r}"
     numbers = [a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments]
     slots = np.array(numbers, np.int64)
     pointers = SLOTS[: len(slots)] + slots.ctypes.data
     stream = torch.cuda.current_stream(index).cuda_stream
     shape = (*grid, 1, kernel.threads, 1, 1, kernel.shared)
-    call = functools.partial(
-        driver.cuLaunchKernel, loaded.function, *shape, stream, pointers.ctypes.data, 0
-    )
-    result = call()
-    if result[0] == driver.CUresult.CUDA_ERROR_INVALID_CONTEXT:
+    call = (loaded.function, *shape, stream, pointers.ctypes.data, 0)
+    result = cuda.cuLaunchKernel(*call)
+    if result[0] == cuda.CUresult.CUDA_ERROR_INVALID_CONTEXT:
         # A thread in which torch has not yet touched this device.
-        device = _check(driver.cuDeviceGet(index), kernel)
-        context = _check(driver.cuDevicePrimaryCtxRetain(device), kernel)
-        _check(driver.cuCtxSetCurrent(context), kernel)
-        result = call()
-    _check(result, kernel)
-
-
-def _check(result: tuple[Any, ...], what: Kernel | str) -> Any:
-    """What a driver call returned beside its status."""
-    if int(result[0]) != 0:
-        name = what if isinstance(what, str) else f"kernel {what.name!r}"
-        raise BackendError(
-            f"{name} could not be used: the driver answered {result[0].name}. "
-            "`axsim doctor` shows what this device can run."
-        )
-    return result[1] if len(result) > 1 else None
+        device = checked(cuda.cuDeviceGet(index), what)
+        context = checked(cuda.cuDevicePrimaryCtxRetain(device), what)
+        checked(cuda.cuCtxSetCurrent(context), what)
+        result = cuda.cuLaunchKernel(*call)
+    checked(result, what)
 
 
 def _simulate(
     kernel: Kernel, grid: tuple[int, int], arguments: tuple[Argument, ...]
 ) -> None:
-    from numba import cuda
-
+    simulator = import_module("numba.cuda")
     flat = [
-        a.numpy().reshape(-1).view(word.rstrip("*")) if isinstance(a, torch.Tensor) else a
+        a.numpy().reshape(-1).view(word[:-1]) if isinstance(a, torch.Tensor) else a
         for a, word in zip(arguments, kernel.arguments, strict=True)
     ]
-    cuda.jit(kernel.function)[grid, kernel.threads, 0, kernel.shared](*flat)
+    configured = simulator.jit(kernel.function)[grid, kernel.threads, 0, kernel.shared]
+    configured(*flat)

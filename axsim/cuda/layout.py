@@ -134,7 +134,9 @@ def _reach(
     for axis, n in zip(axes, size, strict=True):
         shape = (inside.shape[0] * axis.shape[0], inside.shape[1] * axis.shape[1])
         fits = (axis >= 0) & (axis < n)
-        offsets = (offsets[:, None, :, None] * n + axis[None, :, None, :]).reshape(shape)
+        offsets = (offsets[:, None, :, None] * n + axis[None, :, None, :]).reshape(
+            shape
+        )
         inside = (inside[:, None, :, None] & fits[None, :, None, :]).reshape(shape)
     found = np.where(inside, offsets, -1).astype(np.int32).reshape(taps, pixels)
     return torch.from_numpy(found).to(device)

@@ -42,15 +42,15 @@ def lut_matmul(
         OperandError: for other dtypes.
     """
     check_operands({"a": a, "b": b}, table)
-    sums = torch.empty(
-        len(a), len(b), dtype=torch.int64 if wide else torch.int32, device=a.device
-    )
+    dtype = torch.int64 if wide else torch.int32
+    sums = torch.empty(len(a), len(b), dtype=dtype, device=a.device)
     if not sums.numel():
         return sums
     entries = device_table(table)
     if path == "factored":
         # Its first step reads whole rows.
-        product = _product(a, b, sums, image=a.shape[1], channel=1, steps=(len(b), 1, 0))
+        image, steps = a.shape[1], (len(b), 1, 0)
+        product = _product(a, b, sums, image=image, channel=1, steps=steps)
     elif (path == "gather") == (len(a) > len(b)):
         # `gather` has few rows and many outputs at once, the others the reverse.
         entries = entries.exchanged

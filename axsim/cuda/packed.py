@@ -1,17 +1,20 @@
 # pyright: basic
-"""Weight-stationary lookup: the table rows of eight outputs, eight wide, in shared memory."""
+"""Weight-stationary lookup: table rows of eight outputs, in shared memory."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
-from numba import cuda
 
+from .driver import multiprocessors
+from .inlined import fill_cell, place_rows, quotient, reach_tap
 from .intrinsics import (
+    ALIGNMENT,
     FULL_BLOCK,
-    SIMULATED,
+    cuda,
     deliver,
     dp2a_signed,
     dp2a_unsigned,
@@ -19,16 +22,17 @@ from .intrinsics import (
     store4,
 )
 from .kernel import Kernel
-from .launch import launch, multiprocessors
+from .launch import launch
 from .layout import SKIPPED, Product, add_shift, packed_weights, parts, tiles
-from .table import STRIDE, DeviceTable
+from .table import DeviceTable
 
 # dp2a multiplies the two halves of a word by two bytes and adds both: these bytes
 # make it "add the low half" and "add the high half".
-LOW, HIGH = 0x0001, 0x0100
+LOW, HIGH = np.uint32(0x0001), np.uint32(0x0100)
 CELLS = SKIPPED + 1
+BUFFERS = 2 * CELLS * 4
 
-# Modelled cycles a term, terms a block must at least have, and terms' worth of starting.
+# Modelled cycles of a term; terms that a block must have; starting it, in terms.
 FILL, READ = 100, 82
 SHORTEST, START = 32, 12
 
@@ -42,120 +46,9 @@ def kernel(rows: int, signed: bool, wide: bool) -> Kernel:
         signed: whether table entries are int16 rather than uint16.
         wide: whether sums are int64.
     """
-    dp2a = dp2a_signed if signed else dp2a_unsigned
-    total = np.int64 if wide else np.int32
-    threads, own, words = FULL_BLOCK, rows * 8, 2 * CELLS * 4
-    fills = 256 // threads
-
-    def packed(
-        codes, weights, table, reach, sums, length, pixels, channels, terms, image,
-        channel, blocks, outputs, columns, part, pad, image_step, output_step, pixel_step,
-    ):  # fmt: skip
-        # Two buffers of 257 cells of 16 bytes: cell `a` of the one in use holds the
-        # products of code `a` with this step's eight weights.
-        if SIMULATED:
-            cells = cuda.shared.array(words, np.uint32)
-        else:
-            cells = cuda.shared.array(words, np.uint32, alignment=16)
-        found = cuda.local.array(own, total)
-        origin = cuda.local.array(rows, np.int32)
-        pixel = cuda.local.array(rows, np.int32)
-        offset = cuda.local.array(rows, np.int32)
-
-        thread = np.int32(cuda.threadIdx.x)
-        tile = np.int32(cuda.blockIdx.x // columns)
-        column = np.int32(cuda.blockIdx.x - tile * columns)
-        group = np.int32(column // blocks)
-        first = np.int32(cuda.blockIdx.y * part)
-        last = np.int32(min(np.int32(first + part), terms))
-        for i in range(rows):
-            # Rows past the end repeat the last one and are not stored.
-            m = np.int32(min((tile * rows + i) * threads + thread, length - 1))
-            n = np.int32(m // pixels)
-            pixel[i] = np.int32(m - n * pixels)
-            origin[i] = np.int32(n * image)
-            offset[i] = -1
-        for i in range(own):
-            found[i] = 0
-        if thread < 2:
-            store4(cells, thread * CELLS + SKIPPED, 0, 0, 0, 0)
-
-        tap = np.int32(first // channels)
-        c = np.int32(first - tap * channels)
-        plane = np.int64((np.int64(group) * channels + c) * channel)
-        stale = True
-        here = np.int32(CELLS)
-        weight = np.int32(2 * (column * terms + first))
-        low, high = weights[weight], weights[weight + 1]
-        k = first
-        while k <= last:
-            # Fill one buffer for term k while term k - 1 is read from the other.
-            there = np.int32(CELLS - here)
-            for fill in range(fills):
-                a = np.int32(thread + fill * threads)
-                w0 = np.uint32(np.int32(table[np.int32(low & 255) * STRIDE + a]) & 0xFFFF)
-                w1 = np.uint32(np.int32(table[np.int32(low >> 8 & 255) * STRIDE + a]) & 0xFFFF)
-                w2 = np.uint32(np.int32(table[np.int32(low >> 16 & 255) * STRIDE + a]) & 0xFFFF)
-                w3 = np.uint32(np.int32(table[np.int32(low >> 24 & 255) * STRIDE + a]) & 0xFFFF)
-                w4 = np.uint32(np.int32(table[np.int32(high & 255) * STRIDE + a]) & 0xFFFF)
-                w5 = np.uint32(np.int32(table[np.int32(high >> 8 & 255) * STRIDE + a]) & 0xFFFF)
-                w6 = np.uint32(np.int32(table[np.int32(high >> 16 & 255) * STRIDE + a]) & 0xFFFF)
-                w7 = np.uint32(np.int32(table[np.int32(high >> 24 & 255) * STRIDE + a]) & 0xFFFF)
-                store4(
-                    cells, there + a,
-                    np.uint32(w0 | np.uint32(w1 << 16)), np.uint32(w2 | np.uint32(w3 << 16)),
-                    np.uint32(w4 | np.uint32(w5 << 16)), np.uint32(w6 | np.uint32(w7 << 16)),
-                )  # fmt: skip
-            if k > first:
-                for i in range(rows):
-                    code = np.int32(pad)
-                    if offset[i] >= 0:
-                        code = np.int32(codes[plane + offset[i]])
-                    quad = load4(cells, here + code)
-                    for q in range(4):
-                        even, odd = 8 * i + 2 * q, 8 * i + 2 * q + 1
-                        if wide:
-                            found[even] += dp2a(quad[q], np.uint32(LOW), np.int32(0))
-                            found[odd] += dp2a(quad[q], np.uint32(HIGH), np.int32(0))
-                        else:
-                            found[even] = dp2a(quad[q], np.uint32(LOW), found[even])
-                            found[odd] = dp2a(quad[q], np.uint32(HIGH), found[odd])
-                c = np.int32(c + 1)
-                plane = np.int64(plane + channel)
-                if c == channels:
-                    plane = np.int64(plane - np.int64(channels) * channel)
-                    c = np.int32(0)
-                    tap = np.int32(tap + 1)
-                    stale = True
-            if k + 1 < last:
-                weight = np.int32(weight + 2)
-                low, high = weights[weight], weights[weight + 1]
-            if stale and k < last:
-                stale = False
-                for i in range(rows):
-                    offset[i] = reach[tap * pixels + pixel[i]]
-                    if offset[i] >= 0:
-                        offset[i] = np.int32(offset[i] + origin[i])
-            here = there
-            k = np.int32(k + 1)
-            cuda.syncthreads()
-
-        base = np.int32((column - group * blocks) * 8)
-        count = np.int32(outputs - base)
-        start = np.int64(np.int64(group * outputs + base) * output_step)
-        alone = part >= terms
-        for i in range(rows):
-            m = np.int32((tile * rows + i) * threads + thread)
-            n = np.int32(m // pixels)
-            where = np.int64(np.int64(n) * image_step + pixel[i] * pixel_step + start)
-            for j in range(8):
-                if j < count and m < length:
-                    deliver(sums, where, found[8 * i + j], alone)
-                where = np.int64(where + output_step)
-
     return Kernel(
         name="packed",
-        function=packed,
+        function=_function(rows, signed, wide),
         arguments=(
             "uint8*",
             "uint32*",
@@ -168,6 +61,95 @@ def kernel(rows: int, signed: bool, wide: bool) -> Kernel:
         threads=FULL_BLOCK,
         blocks=2,
     )
+
+
+def _function(rows: int, signed: bool, wide: bool) -> Any:
+    dp2a = dp2a_signed if signed else dp2a_unsigned
+    total = np.int64 if wide else np.int32
+    threads, own, fills = FULL_BLOCK, rows * 8, 256 // FULL_BLOCK
+    placed = 2 * rows * threads
+
+    def packed(
+        codes, weights, table, reach, sums, length, pixels, channels, terms, image,
+        channel, blocks, outputs, columns, part, pad, image_step, output_step,
+        pixel_step,
+    ):  # fmt: skip
+        # Two buffers of 257 cells of 16 bytes: cell `a` of the one in use holds the
+        # products of code `a` with this term's eight weights.
+        cells = cuda.shared.array(BUFFERS, np.uint32, alignment=ALIGNMENT)
+        found = cuda.local.array(own, total)
+        places = cuda.shared.array(placed, np.int32)
+        offset = cuda.local.array(rows, np.int32)
+        thread = np.int32(cuda.threadIdx.x)
+        tile = quotient(cuda.blockIdx.x, columns)
+        column = np.int32(cuda.blockIdx.x - tile * columns)
+        group = quotient(column, blocks)
+        first = np.int32(cuda.blockIdx.y * part)
+        last = np.int32(min(np.int32(first + part), terms))
+        top = np.int32(tile * rows * threads + thread)
+        place_rows(places, top, thread, threads, rows, length, pixels, image)
+        for i in range(own):
+            found[i] = 0
+        if thread < 2:
+            store4(cells, thread * CELLS + SKIPPED, 0, 0, 0, 0)
+
+        tap = quotient(first, channels)
+        c = np.int32(first - tap * channels)
+        plane = np.int64((np.int64(group) * channels + c) * channel)
+        here = np.int32(CELLS)
+        weight = np.int32(2 * (column * terms + first))
+        stale = True
+        k = first
+        while k <= last:
+            # Fill one buffer for term k while term k - 1 is read from the other.
+            there = np.int32(CELLS - here)
+            if k < last:
+                low, high = weights[weight], weights[weight + 1]
+                for fill in range(fills):
+                    a = np.int32(thread + fill * threads)
+                    fill_cell(cells, there + a, table, low, high, a)
+                weight = np.int32(weight + 2)
+            if k > first:
+                for i in range(rows):
+                    code = np.int32(pad)
+                    if offset[i] >= 0:
+                        code = np.int32(codes[plane + offset[i]])
+                    quad = load4(cells, here + code)
+                    for q in range(4):
+                        even, odd = 8 * i + 2 * q, 8 * i + 2 * q + 1
+                        if wide:
+                            found[even] += dp2a(quad[q], LOW, np.int32(0))
+                            found[odd] += dp2a(quad[q], HIGH, np.int32(0))
+                        else:
+                            found[even] = dp2a(quad[q], LOW, found[even])
+                            found[odd] = dp2a(quad[q], HIGH, found[odd])
+                c = np.int32(c + 1)
+                plane = np.int64(plane + channel)
+                if c == channels:
+                    plane = np.int64(plane - np.int64(channels) * channel)
+                    c = np.int32(0)
+                    tap = np.int32(tap + 1)
+                    stale = True
+            if stale and k < last:
+                stale = False
+                reach_tap(offset, reach, tap * pixels, places, thread, threads, rows)
+            here = there
+            k = np.int32(k + 1)
+            cuda.syncthreads()
+
+        base = np.int32((column - group * blocks) * 8)
+        start = np.int64(np.int64(group * outputs + base) * output_step)
+        for i in range(rows):
+            m = np.int32(top + i * threads)
+            n = quotient(m, pixels)
+            where = np.int64(n) * image_step + (m - n * pixels) * pixel_step
+            where = np.int64(where + start)
+            for j in range(8):
+                if j < outputs - base and m < length:
+                    deliver(sums, where, found[8 * i + j], part >= terms)
+                where = np.int64(where + output_step)
+
+    return packed
 
 
 def run(product: Product, table: DeviceTable) -> None:

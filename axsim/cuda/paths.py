@@ -43,9 +43,7 @@ def run(
     Raises:
         BackendError: where the path cannot serve it.
     """
-    reason = _why_not(
-        path, table, product.terms, product.groups, product.wide, factors
-    )
+    reason = _why_not(path, table, product.terms, product.groups, product.wide, factors)
     if reason is not None:
         raise BackendError(reason)
     if path == "packed":

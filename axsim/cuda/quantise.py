@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
-from numba import cuda, uint8
+from numba import uint8
 
 from ..errors import BackendError, OperandError
-from .intrinsics import FULL_BLOCK, SIMULATED, round_product
+from .inlined import quotient
+from .intrinsics import FULL_BLOCK, SIMULATED, cuda, inlined, round_product
 from .kernel import Kernel
 from .launch import launch
 from .layout import tiles
@@ -19,58 +21,72 @@ SIDE = 8 if SIMULATED else 32
 EACH = 4
 
 
+@inlined
+def code_of(real, factor, origin, low, high):
+    """One real number as a raw code; NaN becomes `low`."""
+    level = np.float32(round_product(real, factor) + origin)
+    code = np.float32(low)
+    if level > code:
+        code = level
+    if code > np.float32(high):
+        code = np.float32(high)
+    return np.uint8(np.int32(code) & 255)
+
+
 @functools.cache
 def kernel(transposed: bool) -> Kernel:
     """The kernel for rows by columns of float32, written by row or by column."""
-    threads, cells = FULL_BLOCK, SIDE * (SIDE + 1)
+    return Kernel(
+        name="quantise",
+        function=_by_column() if transposed else _by_row(),
+        arguments=("float32*", "float32*", "int32*", "uint8*", *["int32"] * 4),
+        constants=(transposed,),
+        threads=FULL_BLOCK,
+    )
 
-    def in_order(reals, inverse, zero, codes, rows, columns, low, high):
+
+def _by_row() -> Any:
+    threads = FULL_BLOCK
+
+    def by_row(reals, inverse, zero, codes, rows, columns, low, high):
         factor, origin = inverse[0], np.float32(zero[0])
-        first = np.int64(np.int64(cuda.blockIdx.x) * (EACH * threads) + cuda.threadIdx.x)
+        block = np.int64(cuda.blockIdx.x)
+        first = np.int64(block * (EACH * threads) + cuda.threadIdx.x)
         for each in range(EACH):
             at = np.int64(first + each * threads)
             if at < np.int64(rows) * columns:
-                level = np.float32(round_product(reals[at], factor) + origin)
-                code = np.float32(low)
-                if level > code:
-                    code = level
-                if code > np.float32(high):
-                    code = np.float32(high)
-                codes[at] = np.uint8(np.int32(code) & 255)
+                codes[at] = code_of(reals[at], factor, origin, low, high)
+
+    return by_row
+
+
+def _by_column() -> Any:
+    threads, cells = FULL_BLOCK, SIDE * (SIDE + 1)
 
     def by_column(reals, inverse, zero, codes, rows, columns, low, high):
         staged = cuda.shared.array(cells, uint8)
         factor, origin = inverse[0], np.float32(zero[0])
         thread = np.int32(cuda.threadIdx.x)
-        across = np.int32((columns + SIDE - 1) // SIDE)
-        top = np.int32(cuda.blockIdx.x // across)
-        left = np.int32((cuda.blockIdx.x - top * across) * SIDE)
-        top = np.int32(top * SIDE)
+        across = quotient(columns + SIDE - 1, SIDE)
+        down = quotient(cuda.blockIdx.x, across)
+        top = np.int32(down * SIDE)
+        left = np.int32((cuda.blockIdx.x - down * across) * SIDE)
         for cell in range(thread, SIDE * SIDE, threads):
-            i, j = np.int32(cell // SIDE), np.int32(cell % SIDE)
+            i = quotient(cell, SIDE)
+            j = np.int32(cell - i * SIDE)
             if top + i < rows and left + j < columns:
                 at = np.int64(np.int64(top + i) * columns + (left + j))
-                level = np.float32(round_product(reals[at], factor) + origin)
-                code = np.float32(low)
-                if level > code:
-                    code = level
-                if code > np.float32(high):
-                    code = np.float32(high)
-                staged[i * (SIDE + 1) + j] = np.uint8(np.int32(code) & 255)
+                code = code_of(reals[at], factor, origin, low, high)
+                staged[np.uint32(i * (SIDE + 1) + j)] = code
         cuda.syncthreads()
         for cell in range(thread, SIDE * SIDE, threads):
-            i, j = np.int32(cell % SIDE), np.int32(cell // SIDE)
+            j = quotient(cell, SIDE)
+            i = np.int32(cell - j * SIDE)
             if top + i < rows and left + j < columns:
                 at = np.int64(np.int64(left + j) * rows + (top + i))
-                codes[at] = staged[i * (SIDE + 1) + j]
+                codes[at] = staged[np.uint32(i * (SIDE + 1) + j)]
 
-    return Kernel(
-        name="quantise",
-        function=by_column if transposed else in_order,
-        arguments=("float32*", "float32*", "int32*", "uint8*", *["int32"] * 4),
-        constants=(transposed,),
-        threads=threads,
-    )
+    return by_column
 
 
 def quantise(
@@ -102,19 +118,7 @@ def quantise(
         BackendError: for tensors off the GPU.
         OperandError: for other dtypes, or a transposed tensor that is no matrix.
     """
-    if not SIMULATED and not (x.is_cuda and x.device == inverse_scale.device):
-        raise BackendError(
-            f"x is on {str(x.device)!r} and inverse_scale on "
-            f"{str(inverse_scale.device)!r}; both must be on one CUDA device."
-        )
-    dtypes = (x.dtype, inverse_scale.dtype, zero_point.dtype)
-    if dtypes != (torch.float32, torch.float32, torch.int32):
-        raise OperandError(
-            f"x, inverse_scale and zero_point are {dtypes}; they must be float32, "
-            "float32 and int32."
-        )
-    if transposed and x.ndim != 2:
-        raise OperandError(f"transposed=True needs a matrix; x has shape {tuple(x.shape)}.")
+    _check(x, inverse_scale, zero_point, transposed)
     reals = x.detach().contiguous()
     rows, columns = x.shape if transposed else (1, x.numel())
     codes = torch.empty(
@@ -132,3 +136,26 @@ def quantise(
             quant_min, quant_max,
         )  # fmt: skip
     return codes.t() if transposed else codes
+
+
+def _check(
+    x: torch.Tensor,
+    inverse_scale: torch.Tensor,
+    zero_point: torch.Tensor,
+    transposed: bool,
+) -> None:
+    if not SIMULATED and not (x.is_cuda and x.device == inverse_scale.device):
+        raise BackendError(
+            f"x is on {str(x.device)!r} and inverse_scale on "
+            f"{str(inverse_scale.device)!r}; both must be on one CUDA device."
+        )
+    dtypes = (x.dtype, inverse_scale.dtype, zero_point.dtype)
+    if dtypes != (torch.float32, torch.float32, torch.int32):
+        raise OperandError(
+            f"x, inverse_scale and zero_point are {dtypes}; they must be float32, "
+            "float32 and int32."
+        )
+    if transposed and x.ndim != 2:
+        raise OperandError(
+            f"transposed=True needs a matrix; x has shape {tuple(x.shape)}."
+        )

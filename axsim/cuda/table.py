@@ -26,7 +26,9 @@ class DeviceTable:
         self.version = table._version
         self.low, self.high = (int(bound) for bound in torch.aminmax(table))
         # int32[257, 256], by code of the first operand; the last row is zero.
-        self.full = torch.zeros(SKIPPED + 1, 256, dtype=torch.int32, device=table.device)
+        self.full = torch.zeros(
+            SKIPPED + 1, 256, dtype=torch.int32, device=table.device
+        )
         self.full[: table.shape[0], : table.shape[1]] = table
 
     @property
@@ -36,7 +38,7 @@ class DeviceTable:
 
     @property
     def fits_16_bits(self) -> bool:
-        """Whether the entries of 16-bit images differ from the table's by a constant."""
+        """Whether all entries fit 16 bits once a constant is taken off them."""
         return self.high - self.low < 1 << 16
 
     @property

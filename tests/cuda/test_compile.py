@@ -48,7 +48,9 @@ def test_packed_adds_with_one_instruction_a_product(signed: bool, kind: str) -> 
 
 
 def test_devices_older_than_turing_are_turned_away() -> None:
-    with pytest.raises(BackendError, match=r"compute capability 7\.0; .* at least 7\.5"):
+    with pytest.raises(
+        BackendError, match=r"compute capability 7\.0; .* at least 7\.5"
+    ):
         compile.ptx(KERNELS[0], (7, 0))
 
 
@@ -56,7 +58,9 @@ def test_devices_older_than_turing_are_turned_away() -> None:
 def test_a_missing_package_is_named(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compile, "_version", lambda name: None if name == package else "1")
+    monkeypatch.setattr(
+        compile, "_version", lambda name: None if name == package else "1"
+    )
     with pytest.raises(BackendError, match=f"needs {package}. Install axsim\\[cuda\\]"):
         compile.ptx(KERNELS[0], (9, 0))
 
@@ -69,7 +73,7 @@ def test_a_missing_compiler_library_is_named(monkeypatch: pytest.MonkeyPatch) ->
         raise NvvmSupportError("libNVVM is not available")
 
     monkeypatch.setattr(cuda, "compile", missing)
-    with pytest.raises(BackendError, match="libNVVM is not available.*CUDA_HOME"):
+    with pytest.raises(BackendError, match=r"libNVVM is not available.*CUDA_HOME"):
         compile.ptx(KERNELS[0], (9, 0))
 
 
