@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
-import inspect
 import json
 import re
 from dataclasses import dataclass
@@ -90,10 +89,9 @@ def binary(kernel: Kernel, capability: Capability) -> Binary:
 
 def cache_key(kernel: Kernel, capability: Capability) -> str:
     """A name for the cubin that changes with anything it was made from."""
-    source = Path(inspect.getfile(kernel.function)).read_bytes()
     shape = (kernel.arguments, kernel.constants, kernel.threads, kernel.blocks)
     parts = repr((kernel.name, *shape, capability, _versions())).encode()
-    return hashlib.sha256(parts + _shared_source() + source).hexdigest()
+    return hashlib.sha256(parts + _source()).hexdigest()
 
 
 def ptx(kernel: Kernel, capability: Capability) -> str:
@@ -155,12 +153,20 @@ def check_packages() -> None:
     Raises:
         BackendError: where numba-cuda or cuda-core is missing.
     """
+    reason = missing_package()
+    if reason is not None:
+        raise BackendError(reason)
+
+
+def missing_package() -> str | None:
+    """Which package kernels need and this Python lacks, in words; None where none."""
     for package in ("numba-cuda", "cuda-core"):
         if _version(package) is None:
-            raise BackendError(
+            return (
                 f'device "cuda" needs {package}. Install axsim[cuda], or use '
                 'device="cpu".'
             )
+    return None
 
 
 def check_capability(capability: Capability) -> None:
@@ -193,6 +199,7 @@ def _figure(pattern: str, report: str) -> int:
     return int(found.group(1))
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -206,6 +213,7 @@ def _versions() -> tuple[str | None, ...]:
 
 
 @functools.cache
-def _shared_source() -> bytes:
-    here = Path(__file__)
-    return here.read_bytes() + here.with_name("intrinsics.py").read_bytes()
+def _source() -> bytes:
+    """All of this room: kernels share steps, constants and layouts."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return b"".join(file.read_bytes() for file in files)

@@ -11,8 +11,8 @@ from numba import int16, uint16, uint32
 
 from .driver import multiprocessors
 from .inlined import place_rows, quotient, reach_tap
-from .intrinsics import FULL_BLOCK, SIMULATED, cuda, deliver
-from .kernel import Kernel
+from .intrinsics import cuda, deliver
+from .kernel import FULL_BLOCK, SIMULATED, Kernel
 from .launch import launch
 from .layout import Product, add_shift, parts, tiles
 from .table import STRIDE, DeviceTable

@@ -6,7 +6,7 @@ import torch
 
 from ..errors import BackendError, OperandError
 from .compile import check_capability, check_packages
-from .intrinsics import SIMULATED
+from .kernel import SIMULATED
 
 
 def check_operands(codes: dict[str, torch.Tensor], table: torch.Tensor) -> None:

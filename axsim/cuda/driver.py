@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..errors import BackendError
-from .intrinsics import SIMULATED
+from .kernel import SIMULATED
 
 
 @functools.cache

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from .inlined import quotient
-from .intrinsics import FULL_BLOCK, SIMULATED, cuda, deliver
-from .kernel import Kernel
+from .intrinsics import cuda, deliver
+from .kernel import FULL_BLOCK, SIMULATED, Kernel
 from .launch import launch
 from .layout import SKIPPED, Product, tiles
 

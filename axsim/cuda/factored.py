@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -10,7 +9,15 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from .expand import PAST, SIDE, collect, spread
 from .launch import refuse_while_capturing
-from .layout import LARGEST, SKIPPED, Product, held_by_graph, parts, tiles
+from .layout import (
+    LARGEST,
+    SKIPPED,
+    Product,
+    held_by_graph,
+    parts,
+    settled,
+    tiles,
+)
 from .table import DeviceTable
 
 # Bytes of factors and raw sums held at once; about what a large L2 cache keeps.
@@ -50,9 +57,9 @@ class DeviceFactors:
         # A skipped tap must count as nothing: its u is minus the shift.
         self.left = _codes(u, -shifts, device)
         self.right = _codes(v, torch.zeros_like(centres), device)
-        self.constant = (wide_right @ shifts).to(device)
+        self.constant = settled((wide_right @ shifts).to(device))
         self.extras = torch.nonzero(centres).flatten().tolist()
-        self.scales = centres[self.extras].to(torch.int32).to(device)
+        self.scales = settled(centres[self.extras].to(torch.int32).to(device))
 
 
 def why_not_factored(
@@ -85,13 +92,21 @@ def run(product: Product, factors: DeviceFactors) -> None:
     depth = 16 * tiles(product.terms * factors.rank, 16)
     width = 16 * tiles(product.outputs + len(factors.extras), 16)
     constant = _constant(product, factors)
+    most = max(SIDE, WORKSPACE // (depth + 4 * width) // SIDE * SIDE)
+    rows = torch.empty(
+        min(most, SIDE * tiles(product.length, SIDE)),
+        depth,
+        dtype=torch.int8,
+        device=product.codes.device,
+    )
     for group in range(product.groups):
         right = _right(product, factors, group, width, depth)
         for piece in parts(product):
-            for start, stop in _rows(piece.length, depth + 4 * width):
-                rows = _workspace(SIDE * tiles(stop - start, SIDE), depth, right)
-                spread(piece, piece.codes, factors.left, group, start, stop, rows)
-                raw = int8_product(rows, right)
+            for start in range(0, piece.length, most):
+                stop = min(start + most, piece.length)
+                left = rows[: SIDE * tiles(stop - start, SIDE)]
+                spread(piece, piece.codes, factors.left, group, start, stop, left)
+                raw = int8_product(left, right)
                 collect(piece, raw, constant, factors.scales, group, start, stop)
 
 
@@ -127,16 +142,6 @@ def _constant(product: Product, factors: DeviceFactors) -> torch.Tensor:
     return factors.constant[product.weights.flatten(1).long()].sum(1)
 
 
-def _rows(length: int, bytes_per_row: int) -> Iterator[tuple[int, int]]:
-    most = max(SIDE, WORKSPACE // bytes_per_row // SIDE * SIDE)
-    for start in range(0, length, most):
-        yield start, min(start + most, length)
-
-
-def _workspace(rows: int, depth: int, like: torch.Tensor) -> torch.Tensor:
-    return torch.empty(rows, depth, dtype=torch.int8, device=like.device)
-
-
 def _centre(factor: torch.Tensor) -> torch.Tensor:
     """The least shift that brings each column into int8, where one does."""
     low, high = factor.amin(0), factor.amax(0)
@@ -150,7 +155,7 @@ def _codes(
     codes = torch.zeros(PAST + 1, factor.shape[1], dtype=torch.int8)
     codes[: len(factor)] = factor.to(torch.int8)
     codes[SKIPPED] = skipped.to(torch.int8)
-    return codes.to(device)
+    return settled(codes.to(device))
 
 
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()

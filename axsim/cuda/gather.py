@@ -12,8 +12,8 @@ from numba import int16, uint16, uint32
 
 from .driver import multiprocessors, shared_memory
 from .inlined import quotient
-from .intrinsics import ALIGNMENT, SIMULATED, cuda, deliver, load4
-from .kernel import Kernel
+from .intrinsics import cuda, deliver, load4
+from .kernel import ALIGNMENT, SIMULATED, Kernel
 from .launch import launch
 from .layout import SKIPPED, Product, add_shift, packed_weights, parts, tiles
 from .table import STRIDE, DeviceTable

@@ -6,14 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import config
 
-SIMULATED = bool(config.ENABLE_CUDASIM)  # pyright: ignore[reportAttributeAccessIssue]
-
-# In the simulator every CUDA thread is a Python thread, so blocks are kept small.
-FULL_BLOCK = 32 if SIMULATED else 256
-# Of shared memory that is read 16 bytes at a time; the simulator takes no alignment.
-ALIGNMENT = None if SIMULATED else 16
+from .compile import check_packages
+from .kernel import SIMULATED
 
 if TYPE_CHECKING:
     # Kernels are typed by Numba, with its own rules.
@@ -67,6 +62,7 @@ elif SIMULATED:
         return np.rint(np.float32(x) * np.float32(factor))
 
 else:
+    check_packages()
     from llvmlite import ir
     from numba import cuda, types
     from numba.cuda.extending import intrinsic

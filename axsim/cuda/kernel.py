@@ -6,6 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from numba import config
+
+SIMULATED = bool(config.ENABLE_CUDASIM)  # pyright: ignore[reportAttributeAccessIssue]
+
+# In the simulator every CUDA thread is a Python thread, so blocks are kept small.
+FULL_BLOCK = 32 if SIMULATED else 256
+# Of shared memory that is read 16 bytes at a time; the simulator takes no alignment.
+ALIGNMENT = None if SIMULATED else 16
+
 
 @dataclass(frozen=True, eq=False)
 class Kernel:

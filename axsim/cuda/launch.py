@@ -13,8 +13,7 @@ import torch
 from ..errors import BackendError
 from .compile import binary
 from .driver import checked, driver
-from .intrinsics import SIMULATED
-from .kernel import Kernel
+from .kernel import SIMULATED, Kernel
 
 # Above this the driver wants to be told before a launch.
 STATIC_LIMIT = 48 * 1024

@@ -139,7 +139,14 @@ def _reach(
         )
         inside = (inside[:, None, :, None] & fits[None, :, None, :]).reshape(shape)
     found = np.where(inside, offsets, -1).astype(np.int32).reshape(taps, pixels)
-    return torch.from_numpy(found).to(device)
+    return settled(torch.from_numpy(found).to(device))
+
+
+def settled(made: torch.Tensor) -> torch.Tensor:
+    """What is about to be kept, once it is there: other streams will read it."""
+    if made.is_cuda:
+        torch.cuda.current_stream(made.device).synchronize()
+    return made
 
 
 _held: dict[int, object] = {}
@@ -160,7 +167,7 @@ def packed_weights(product: Product) -> torch.Tensor:
         missing = -outputs % 8
         weights = torch.nn.functional.pad(weights, (0, 0, 0, 0, 0, missing))
     eights = weights.reshape(product.groups, -1, 8, channels, taps)
-    return eights.permute(0, 1, 4, 3, 2).contiguous()
+    return eights.permute(0, 1, 4, 3, 2).contiguous().flatten(2, 3)
 
 
 def add_shift(product: Product, shift: int) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from .devices import check_operands
 from .launch import refuse_while_capturing
-from .layout import Product
+from .layout import Product, settled
 from .paths import run
 from .table import device_table
 
@@ -89,4 +89,4 @@ def _product(
 @functools.cache
 def _origin(device: torch.device) -> torch.Tensor:
     refuse_while_capturing("a matrix product")
-    return torch.zeros(1, 1, dtype=torch.int32, device=device)
+    return settled(torch.zeros(1, 1, dtype=torch.int32, device=device))

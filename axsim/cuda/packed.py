@@ -11,17 +11,8 @@ import torch
 
 from .driver import multiprocessors
 from .inlined import fill_cell, place_rows, quotient, reach_tap
-from .intrinsics import (
-    ALIGNMENT,
-    FULL_BLOCK,
-    cuda,
-    deliver,
-    dp2a_signed,
-    dp2a_unsigned,
-    load4,
-    store4,
-)
-from .kernel import Kernel
+from .intrinsics import cuda, deliver, dp2a_signed, dp2a_unsigned, load4, store4
+from .kernel import ALIGNMENT, FULL_BLOCK, Kernel
 from .launch import launch
 from .layout import SKIPPED, Product, add_shift, packed_weights, parts, tiles
 from .table import DeviceTable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import BackendError
+from .compile import missing_package
 from .layout import Product
 from .table import DeviceTable, device_table
 
@@ -74,6 +75,9 @@ def _why_not(
 ) -> str | None:
     if path not in PATHS:
         return f"there is no path {path!r} on a GPU; there are {', '.join(PATHS)}."
+    missing = missing_package()
+    if missing is not None:
+        return missing
     if path in ("packed", "depthwise") and not table.fits_16_bits:
         return (
             f"the table's entries run from {table.low:,} to {table.high:,}; path "

@@ -12,8 +12,8 @@ from numba import uint8
 
 from ..errors import BackendError, OperandError
 from .inlined import quotient
-from .intrinsics import FULL_BLOCK, SIMULATED, cuda, inlined, round_product
-from .kernel import Kernel
+from .intrinsics import cuda, inlined, round_product
+from .kernel import FULL_BLOCK, SIMULATED, Kernel
 from .launch import launch
 from .layout import tiles
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from .launch import refuse_while_capturing
-from .layout import SKIPPED, held_by_graph
+from .layout import SKIPPED, held_by_graph, settled
 
 # 257 codes and one more, so that rows start in different banks of shared memory.
 STRIDE = 258
@@ -26,10 +26,12 @@ class DeviceTable:
         self.version = table._version
         self.low, self.high = (int(bound) for bound in torch.aminmax(table))
         # int32[257, 256], by code of the first operand; the last row is zero.
+        self.shape = table.shape
         self.full = torch.zeros(
             SKIPPED + 1, 256, dtype=torch.int32, device=table.device
         )
         self.full[: table.shape[0], : table.shape[1]] = table
+        settled(self.full)
 
     @property
     def signed(self) -> bool:
@@ -64,7 +66,8 @@ class DeviceTable:
     @functools.cached_property
     def exchanged(self) -> DeviceTable:
         """The table with its operands exchanged."""
-        return DeviceTable(self.full[:SKIPPED].t())
+        rows, columns = self.shape
+        return DeviceTable(self.full[:rows, :columns].t())
 
     def _image(self, entries: torch.Tensor) -> torch.Tensor:
         refuse_while_capturing("a table")
@@ -73,7 +76,7 @@ class DeviceTable:
         )
         # int16 holds the low 16 bits, whatever the sign.
         image[:SKIPPED, :SKIPPED] = (entries - self.shift).to(torch.int16)
-        return image
+        return settled(image)
 
 
 _known: WeakIdKeyDictionary = WeakIdKeyDictionary()

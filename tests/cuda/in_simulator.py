@@ -97,13 +97,11 @@ def test_transposed_codes_need_no_copy() -> None:
     one, zero = torch.ones(1), torch.zeros(1, dtype=torch.int32)
     codes = quantise(x, one, zero, 0, 255, transposed=True)
     table = torch.arange(65536, dtype=torch.int32).reshape(256, 256)
+    few = codes[:2].tolist()
     sums = lut_matmul(codes, codes[:2], table)
     expected = [
-        [
-            sum(256 * a + b for a, b in zip(r, c, strict=True))
-            for c in codes[:2].tolist()
-        ]
-        for r in codes.tolist()
+        [sum(256 * a + b for a, b in zip(row, column, strict=True)) for column in few]
+        for row in codes.tolist()
     ]
     assert sums.tolist() == expected
     assert codes.t().contiguous().data_ptr() == codes.data_ptr()
