@@ -22,7 +22,7 @@ def read(key: str) -> bytes | None:
     """What was stored under the key; None where nothing intact was."""
     try:
         content = (folder() / key).read_bytes()
-    except OSError:
+    except (OSError, RuntimeError):
         return None
     digest, body = content[:DIGEST], content[DIGEST:]
     return body if hashlib.sha256(body).digest() == digest else None
@@ -33,13 +33,13 @@ def write(key: str, body: bytes) -> bool:
     try:
         folder().mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder())
-    except OSError:
+    except (OSError, RuntimeError):
         return False
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(hashlib.sha256(body).digest() + body)
         Path(name).replace(folder() / key)
-    except OSError:
+    except (OSError, RuntimeError):
         with contextlib.suppress(OSError):
             Path(name).unlink()
         return False

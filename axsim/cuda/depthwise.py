@@ -10,7 +10,7 @@ import numpy as np
 from numba import int16, uint16, uint32
 
 from .driver import multiprocessors
-from .inlined import place_rows, quotient, reach_tap
+from .inlined import place_rows, quotient, reach_tap, read_codes
 from .intrinsics import cuda, deliver
 from .kernel import FULL_BLOCK, SIMULATED, Kernel
 from .launch import launch
@@ -62,6 +62,7 @@ def _function(rows: int, signed: bool, wide: bool) -> Any:
         places = cuda.shared.array(placed, np.int32)
         found = cuda.local.array(rows, total)
         offset = cuda.local.array(rows, np.int32)
+        code = cuda.local.array(rows, np.int32)
         thread = np.int32(cuda.threadIdx.x)
         tile = quotient(cuda.blockIdx.x, columns)
         output = np.int32(cuda.blockIdx.x - tile * columns)
@@ -86,11 +87,9 @@ def _function(rows: int, signed: bool, wide: bool) -> Any:
                         offset, reach, tap * pixels, places, thread, threads, rows
                     )
                 plane = np.int64((first + c) * channel)
+                read_codes(code, codes, plane, offset, pad, rows)
                 for i in range(rows):
-                    code = np.int32(pad)
-                    if offset[i] >= 0:
-                        code = np.int32(codes[plane + offset[i]])
-                    found[i] += np.int32(entries[np.uint32(k * STRIDE + code)])
+                    found[i] += np.int32(entries[np.uint32(k * STRIDE + code[i])])
                 c = np.int32(c + 1)
                 if c == channels:
                     c = np.int32(0)

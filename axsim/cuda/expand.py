@@ -8,7 +8,7 @@ import functools
 import numpy as np
 import torch
 
-from .inlined import quotient
+from .inlined import quotient, read_code
 from .intrinsics import cuda, deliver
 from .kernel import FULL_BLOCK, SIMULATED, Kernel
 from .launch import launch
@@ -48,14 +48,10 @@ def spread_kernel(rank: int) -> Kernel:
             k = np.int32(left + j)
             code = np.int32(PAST)
             if k < terms:
-                tap = quotient(k, channels)
                 m = np.int32(min(start + top + i, length - 1))
-                n = quotient(m, pixels)
-                offset = reach[tap * pixels + (m - n * pixels)]
-                code = np.int32(pad)
-                if offset >= 0:
-                    c = np.int64(np.int64(before) + (k - tap * channels))
-                    code = np.int32(codes[c * channel + np.int64(n) * image + offset])
+                code = read_code(
+                    codes, reach, m, k, pixels, channels, before, image, channel, pad
+                )
             staged[i * (SIDE + 1) + j] = np.uint16(code)
         cuda.syncthreads()
         for cell in range(thread, SIDE * words, threads):

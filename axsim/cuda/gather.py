@@ -11,7 +11,7 @@ import torch
 from numba import int16, uint16, uint32
 
 from .driver import multiprocessors, shared_memory
-from .inlined import quotient
+from .inlined import quotient, read_code
 from .intrinsics import cuda, deliver, load4
 from .kernel import ALIGNMENT, SIMULATED, Kernel
 from .launch import launch
@@ -54,10 +54,9 @@ def kernel(rows: int, signed: bool | None, wide: bool) -> Kernel:
 
 
 def _function(rows: int, signed: bool | None, wide: bool) -> Any:
-    total = np.int64 if wide else np.int32
+    total, tall, quads = np.int64 if wide else np.int32, CHUNK * rows, rows // 4
     entry, shared = int16 if signed else uint16, signed is not None
     stride = STRIDE if shared else 256
-    tall, quads = CHUNK * rows, rows // 4
     staged_words = SLICES * tall
 
     def gather(
@@ -96,14 +95,11 @@ def _function(rows: int, signed: bool | None, wide: bool) -> Any:
                 k = np.int32(first + start + step)
                 code = np.int32(SKIPPED)
                 if k < last:
-                    tap = quotient(k, channels)
                     m = np.int32(min(tile * rows + cell - step * rows, length - 1))
-                    n = quotient(m, pixels)
-                    offset = reach[tap * pixels + (m - n * pixels)]
-                    code = np.int32(pad)
-                    if offset >= 0:
-                        c = np.int64(np.int64(group) * channels + (k - tap * channels))
-                        code = np.int32(codes[c * channel + n * image + offset])
+                    code = read_code(
+                        codes, reach, m, k, pixels, channels, group * channels, image,
+                        channel, pad,
+                    )  # fmt: skip
                 staged[np.uint32(slice_ * tall + cell)] = np.uint32(code * stride)
             cuda.syncthreads()
             for step in range(CHUNK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .intrinsics import inlined, store4
+from .intrinsics import deliver, dp2a_signed, dp2a_unsigned, inlined, store4
 from .table import STRIDE
 
 
@@ -40,21 +40,83 @@ def reach_tap(offset, reach, start, places, thread, threads, rows):
 
 
 @inlined
-def fill_cell(cells, cell, table, low, high, a):
-    """The products of code `a` with eight weights, 16 bits each, in one cell."""
-    w0 = np.int32(table[np.int32(low & 255) * STRIDE + a])
-    w1 = np.int32(table[np.int32(low >> 8 & 255) * STRIDE + a])
-    w2 = np.int32(table[np.int32(low >> 16 & 255) * STRIDE + a])
-    w3 = np.int32(table[np.int32(low >> 24 & 255) * STRIDE + a])
-    w4 = np.int32(table[np.int32(high & 255) * STRIDE + a])
-    w5 = np.int32(table[np.int32(high >> 8 & 255) * STRIDE + a])
-    w6 = np.int32(table[np.int32(high >> 16 & 255) * STRIDE + a])
-    w7 = np.int32(table[np.int32(high >> 24 & 255) * STRIDE + a])
-    store4(
-        cells,
-        cell,
-        np.uint32(np.uint32(w0 & 0xFFFF) | np.uint32(w1 & 0xFFFF) << np.uint32(16)),
-        np.uint32(np.uint32(w2 & 0xFFFF) | np.uint32(w3 & 0xFFFF) << np.uint32(16)),
-        np.uint32(np.uint32(w4 & 0xFFFF) | np.uint32(w5 & 0xFFFF) << np.uint32(16)),
-        np.uint32(np.uint32(w6 & 0xFFFF) | np.uint32(w7 & 0xFFFF) << np.uint32(16)),
-    )
+def deliver_eight(
+    sums, found, count, top, threads, rows, length, pixels, start, image_step,
+    output_step, pixel_step, alone,
+):  # fmt: skip
+    """Up to eight outputs of each of a thread's rows."""
+    for i in range(rows):
+        m = np.int32(top + i * threads)
+        n = quotient(m, pixels)
+        where = np.int64(n) * image_step + (m - n * pixels) * pixel_step
+        where = np.int64(where + start)
+        for j in range(8):
+            if j < count and m < length:
+                deliver(sums, where, found[8 * i + j], alone)
+            where = np.int64(where + output_step)
+
+
+@inlined
+def read_codes(code, codes, plane, offset, pad, rows):
+    """Each row's code at its offset in a plane, or that of the padding."""
+    for i in range(rows):
+        code[i] = pad
+        if offset[i] >= 0:
+            code[i] = np.int32(codes[plane + offset[i]])
+
+
+@inlined
+def read_code(codes, reach, m, k, pixels, channels, before, image, channel, pad):
+    """The code of row m and term k; `before` is the group's first channel."""
+    tap = quotient(k, channels)
+    n = quotient(m, pixels)
+    offset = reach[tap * pixels + (m - n * pixels)]
+    code = np.int32(pad)
+    if offset >= 0:
+        c = np.int64(np.int64(before) + (k - tap * channels))
+        code = np.int32(codes[c * channel + np.int64(n) * image + offset])
+    return code
+
+
+@inlined
+def pair(low, high):
+    """Two halves of a word."""
+    return np.uint32(low & 0xFFFF) | np.uint32(high & 0xFFFF) << np.uint32(16)
+
+
+@inlined
+def read_entries(entry, table, low, high, thread, threads, fills):
+    """The products of a thread's codes with the weights in `low` and `high`."""
+    for fill in range(fills):
+        a = np.int32(thread + fill * threads)
+        for j in range(4):
+            near = np.int32(low >> np.uint32(8 * j) & np.uint32(255))
+            far = np.int32(high >> np.uint32(8 * j) & np.uint32(255))
+            entry[8 * fill + j] = table[near * STRIDE + a]
+            entry[8 * fill + 4 + j] = table[far * STRIDE + a]
+
+
+@inlined
+def store_entries(cells, first, entry, thread, threads, fills):
+    """Eight products into the cell of each of a thread's codes, 16 bits each."""
+    for fill in range(fills):
+        store4(
+            cells,
+            first + thread + fill * threads,
+            pair(entry[8 * fill], entry[8 * fill + 1]),
+            pair(entry[8 * fill + 2], entry[8 * fill + 3]),
+            pair(entry[8 * fill + 4], entry[8 * fill + 5]),
+            pair(entry[8 * fill + 6], entry[8 * fill + 7]),
+        )
+
+
+@inlined
+def add_unsigned(word, chosen, total):
+    """`dp2a_unsigned` for a sum of 64 bits."""
+    return np.int64(total + dp2a_unsigned(word, chosen, np.int32(0)))
+
+
+@inlined
+def add_signed(word, chosen, total):
+    """`dp2a_signed` for a sum of 64 bits."""
+    return np.int64(total + dp2a_signed(word, chosen, np.int32(0)))

@@ -10,8 +10,18 @@ import numpy as np
 import torch
 
 from .driver import multiprocessors
-from .inlined import fill_cell, place_rows, quotient, reach_tap
-from .intrinsics import cuda, deliver, dp2a_signed, dp2a_unsigned, load4, store4
+from .inlined import (
+    add_signed,
+    add_unsigned,
+    deliver_eight,
+    place_rows,
+    quotient,
+    reach_tap,
+    read_codes,
+    read_entries,
+    store_entries,
+)
+from .intrinsics import cuda, dp2a_signed, dp2a_unsigned, load4, store4
 from .kernel import ALIGNMENT, FULL_BLOCK, Kernel
 from .launch import launch
 from .layout import SKIPPED, Product, add_shift, packed_weights, parts, tiles
@@ -22,6 +32,12 @@ from .table import DeviceTable
 LOW, HIGH = np.uint32(0x0001), np.uint32(0x0100)
 CELLS = SKIPPED + 1
 BUFFERS = 2 * CELLS * 4
+ADDERS = {
+    (False, False): dp2a_unsigned,
+    (False, True): add_unsigned,
+    (True, False): dp2a_signed,
+    (True, True): add_signed,
+}
 
 # Modelled cycles of a term; terms that a block must have; starting it, in terms.
 FILL, READ = 100, 82
@@ -55,10 +71,9 @@ def kernel(rows: int, signed: bool, wide: bool) -> Kernel:
 
 
 def _function(rows: int, signed: bool, wide: bool) -> Any:
-    dp2a = dp2a_signed if signed else dp2a_unsigned
-    total = np.int64 if wide else np.int32
+    add, total = ADDERS[signed, wide], np.int64 if wide else np.int32
     threads, own, fills = FULL_BLOCK, rows * 8, 256 // FULL_BLOCK
-    placed = 2 * rows * threads
+    placed, entries = 2 * rows * threads, 8 * fills
 
     def packed(
         codes, weights, table, reach, sums, length, pixels, channels, terms, image,
@@ -68,9 +83,11 @@ def _function(rows: int, signed: bool, wide: bool) -> Any:
         # Two buffers of 257 cells of 16 bytes: cell `a` of the one in use holds the
         # products of code `a` with this term's eight weights.
         cells = cuda.shared.array(BUFFERS, np.uint32, alignment=ALIGNMENT)
-        found = cuda.local.array(own, total)
         places = cuda.shared.array(placed, np.int32)
+        found = cuda.local.array(own, total)
         offset = cuda.local.array(rows, np.int32)
+        code = cuda.local.array(rows, np.int32)
+        entry = cuda.local.array(entries, np.int32)
         thread = np.int32(cuda.threadIdx.x)
         tile = quotient(cuda.blockIdx.x, columns)
         column = np.int32(cuda.blockIdx.x - tile * columns)
@@ -86,59 +103,41 @@ def _function(rows: int, signed: bool, wide: bool) -> Any:
 
         tap = quotient(first, channels)
         c = np.int32(first - tap * channels)
-        plane = np.int64((np.int64(group) * channels + c) * channel)
-        here = np.int32(CELLS)
-        weight = np.int32(2 * (column * terms + first))
-        stale = True
-        k = first
+        here, k = np.int32(CELLS), first
         while k <= last:
-            # Fill one buffer for term k while term k - 1 is read from the other.
-            there = np.int32(CELLS - here)
+            # Memory is asked for term k, which arrives while term k - 1 is added up
+            # from one buffer; then k goes to the other.
             if k < last:
+                weight = np.int32(2 * (column * terms + k))
                 low, high = weights[weight], weights[weight + 1]
-                for fill in range(fills):
-                    a = np.int32(thread + fill * threads)
-                    fill_cell(cells, there + a, table, low, high, a)
-                weight = np.int32(weight + 2)
+                read_entries(entry, table, low, high, thread, threads, fills)
             if k > first:
                 for i in range(rows):
-                    code = np.int32(pad)
-                    if offset[i] >= 0:
-                        code = np.int32(codes[plane + offset[i]])
-                    quad = load4(cells, here + code)
+                    quad = load4(cells, here + code[i])
                     for q in range(4):
                         even, odd = 8 * i + 2 * q, 8 * i + 2 * q + 1
-                        if wide:
-                            found[even] += dp2a(quad[q], LOW, np.int32(0))
-                            found[odd] += dp2a(quad[q], HIGH, np.int32(0))
-                        else:
-                            found[even] = dp2a(quad[q], LOW, found[even])
-                            found[odd] = dp2a(quad[q], HIGH, found[odd])
+                        found[even] = add(quad[q], LOW, found[even])
+                        found[odd] = add(quad[q], HIGH, found[odd])
+            here = np.int32(CELLS - here)
+            if k < last:
+                store_entries(cells, here, entry, thread, threads, fills)
+                if k == first or c == 0:
+                    start = tap * pixels
+                    reach_tap(offset, reach, start, places, thread, threads, rows)
+                plane = np.int64((np.int64(group) * channels + c) * channel)
+                read_codes(code, codes, plane, offset, pad, rows)
                 c = np.int32(c + 1)
-                plane = np.int64(plane + channel)
                 if c == channels:
-                    plane = np.int64(plane - np.int64(channels) * channel)
-                    c = np.int32(0)
-                    tap = np.int32(tap + 1)
-                    stale = True
-            if stale and k < last:
-                stale = False
-                reach_tap(offset, reach, tap * pixels, places, thread, threads, rows)
-            here = there
+                    c, tap = np.int32(0), np.int32(tap + 1)
             k = np.int32(k + 1)
             cuda.syncthreads()
 
         base = np.int32((column - group * blocks) * 8)
         start = np.int64(np.int64(group * outputs + base) * output_step)
-        for i in range(rows):
-            m = np.int32(top + i * threads)
-            n = quotient(m, pixels)
-            where = np.int64(n) * image_step + (m - n * pixels) * pixel_step
-            where = np.int64(where + start)
-            for j in range(8):
-                if j < outputs - base and m < length:
-                    deliver(sums, where, found[8 * i + j], part >= terms)
-                where = np.int64(where + output_step)
+        deliver_eight(
+            sums, found, outputs - base, top, threads, rows, length, pixels, start,
+            image_step, output_step, pixel_step, part >= terms,
+        )  # fmt: skip
 
     return packed
 
