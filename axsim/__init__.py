@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import kernels as kernels
+    from .analysis import plot as plot
+    from .analysis.report import report as report
     from .errors import AxsimError as AxsimError
     from .errors import AxsimWarning as AxsimWarning
     from .errors import BackendError as BackendError
@@ -36,11 +39,16 @@ _HOMES = {
     "load_multiplier": ".tables.files",
     "load_multipliers": ".tables.files",
     "multipliers": ".tables.catalogue",
+    "report": ".analysis.report",
 }
-__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+# Public names that are modules themselves.
+_MODULES = {"kernels": ".kernels", "plot": ".analysis.plot"}
+__all__ = [*_HOMES, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(_MODULES[name], __name__)
     if name not in _HOMES:
         raise AttributeError(f"module 'axsim' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name], __name__), name)

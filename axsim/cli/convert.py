@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+import axsim as ax
+
+from ..console import say
+
 
 def convert(
     src: Annotated[
@@ -20,14 +24,12 @@ def convert(
         bool | None,
         typer.Option(
             "--signed/--unsigned",
-            help="Whether the operands are two's complement; by default the name says so.",
+            help="Operands are two's complement or not; by default as the name says.",
         ),
     ] = None,
     bits: Annotated[
         str | None,
-        typer.Option(
-            help="Operand widths such as 8x4; by default the name or the file."
-        ),
+        typer.Option(help="Operand widths such as 8x4; by default as the name says."),
     ] = None,
     allow_compile: Annotated[
         bool,
@@ -35,8 +37,6 @@ def convert(
     ] = False,
 ) -> None:
     """Convert a multiplier table to .bin or .npy."""
-    import axsim as ax
-
     mul = ax.load_multiplier(
         src,
         signed=signed,
@@ -44,8 +44,8 @@ def convert(
         allow_compile=allow_compile,
     )
     written = mul.save(dst)
-    typer.echo(mul)
-    typer.echo(f"written: {written}, {written.stat().st_size:,} bytes")
+    say(mul)
+    say(f"written: {written}, {written.stat().st_size:,} bytes")
 
 
 def parse_bits(text: str) -> tuple[int, int]:

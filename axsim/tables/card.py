@@ -16,6 +16,7 @@ def card(mul: Multiplier) -> str:
         ("", _relative(mul)),
         ("structure", _structure(mul)),
         ("cost", str(mul.cost) if mul.cost else "unknown: nobody published one"),
+        *([("", mul.cost.basis)] if mul.cost and mul.cost.basis else []),
         ("content", _content(mul)),
         ("next", _next(mul)),
     ]

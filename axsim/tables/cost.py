@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PDK45_UNITS = ("mW", "µm²", "ns")
-MODEL_UNITS = ("× exact", "× exact", "× exact")
+MODEL_UNITS = ("× exact 8x8", "× exact 8x8", "× exact 8x8")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class Cost:
         )
         known = [f"{what} {value:g} {unit}" for what, value, unit in figures
                  if value is not None]  # fmt: skip
-        basis = f"; {self.basis}" if self.basis else ""
-        return f"{', '.join(known) or 'nothing published'} ({self.origin}{basis})"
+        return f"{', '.join(known) or 'nothing published'} ({self.origin})"
 
     def comparable(self, other: Cost) -> bool:
         """Whether both were obtained in one way, so that their ratio means much."""

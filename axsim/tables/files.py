@@ -153,9 +153,10 @@ def _mode(path: Path) -> int | None:
 def _check_file(path: Path) -> None:
     mode = _mode(path)
     if mode is None:
-        siblings = _siblings(path)
+        near = close_names(path.name, [*_siblings(path), *shipped_names()])
         raise TableError(
-            f"there is no file {str(path)!r}.{close_names(path.name, siblings)}"
+            f"there is no file {str(path)!r}.{near} Give the path of a table, or the "
+            "name of a shipped one."
         )
     if stat.S_ISDIR(mode):
         raise TableError(
@@ -239,7 +240,8 @@ def _expand(item: str) -> list[str | Path]:
         return [item if _is_shipped_name(item) else path]
     # Path.glob refuses absolute patterns.
     matches = (Path(each) for each in glob.glob(item, recursive=True))  # noqa: PTH207
-    files = sorted(each for each in matches if each.is_file())
+    known = extensions()
+    files = sorted(p for p in matches if p.is_file() and p.suffix.lower() in known)
     names = [name for name in shipped_names() if fnmatchcase(name, item)]
     if not files and not names:
         raise TableError(f"no file and no shipped table matches {item!r}.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import AxsimWarning
-from .catalogue import ShippedEntry, find_shipped
+from .catalogue import ShippedEntry, find_shipped, shipped_entry, shipped_names
 from .cost import Cost
 from .multiplier import Multiplier
 from .registry import ORIGIN, Circuit, circuit_names, circuits, later_names
@@ -139,18 +139,28 @@ def _identity(mul: Multiplier, match: _Match) -> Identity:
 def _problems(mul: Multiplier, match: _Match | None) -> Iterator[str]:
     """What is probably not as the user thinks, one sentence each."""
     label = f"{mul.name} ({mul.source})"
-    owner = _other_owner(mul.name, match)
+    claim = _other_claim(mul.name, match)
     if match is None and has_adapt_defect(mul):
-        published = f"; {owner.name} has MAE {owner.mae:g}" if owner else ""
         yield (
             f"{label} shows the known defect of AdaPT's table converter: each product "
-            "of two negative operands is that of their magnitudes, while those of mixed "
-            f"signs differ. Its MAE is {mul.metrics().mae:.5g}{published}. Unless the "
-            "circuit approximates the finished product, make the table anew from its C "
-            "model: axsim convert MODEL.c TABLE.bin --allow-compile."
+            "of two negative operands is that of their magnitudes, but those of mixed "
+            f"signs differ. Its MAE is {mul.metrics().mae:.5g}"
+            f"{f', but {claim}' if claim else ''}. Unless the circuit approximates the "
+            "finished product, make the table anew from its C model: "
+            "axsim convert MODEL.c TABLE.bin --allow-compile."
         )
-    elif owner is not None:
-        yield _misnamed(mul, label, owner, match)
+    elif claim is not None and match is None:
+        yield (
+            f"{label} is none of the known circuits, but {claim}; this table has MAE "
+            f"{mul.metrics().mae:.5g}. No published power, area or delay is attached: "
+            "cite the table by its hash, or rename it."
+        )
+    elif claim is not None and match is not None:
+        later = ", in version 2022 called so" if mul.name in match.later_names else ""
+        yield (
+            f"{label} holds {match.names[0]}{later}, but {claim}. Figures and cost are "
+            f"those of {match.names[0]}; rename the file to match."
+        )
     if match is not None and match.transposed:
         yield (
             f"{label} is {match.names[0]} with its operands exchanged: its first "
@@ -159,39 +169,34 @@ def _problems(mul: Multiplier, match: _Match | None) -> Iterator[str]:
         )
 
 
-def _other_owner(name: str, match: _Match | None) -> Circuit | None:
-    """The circuit that the name belongs to, if that is not the one recognised.
+def _other_claim(name: str, match: _Match | None) -> str | None:
+    """Who gives the name to a circuit that is not the one recognised, if anyone.
 
     Version 1 goes before version 2022: a name that the two give to different circuits
     is version 1's.
     """
     if match is not None and name in match.names:
         return None
-    owner = circuit_names().get(name)
-    if owner is None and (match is None or name not in match.later_names):
-        owner = later_names().get(name)
-    return owner
-
-
-def _misnamed(mul: Multiplier, label: str, owner: Circuit, match: _Match | None) -> str:
-    belongs = f"the name {mul.name} belongs to another circuit, of MAE {owner.mae:g}"
-    if match is None:
+    if owner := circuit_names().get(name):
         return (
-            f"{label} is none of the known circuits, and {belongs}; this table has MAE "
-            f"{mul.metrics().mae:.5g}. No published power, area or delay is attached: "
-            "cite the table by its hash, or rename it."
+            f"version 1 of {ORIGIN} gives the name {name} to another circuit, of MAE "
+            f"{owner.mae:g}"
         )
-    edition = "version 2022" if mul.name in match.later_names else ""
-    calls = f", which {edition} calls {mul.name}" if edition else ""
-    first = " in version 1" if edition else ""
-    return (
-        f"{label} holds {match.names[0]}{calls}; {belongs}{first}. Figures and cost "
-        f"are those of {match.names[0]}; rename the file to match."
-    )
+    if match is not None and name in match.later_names:
+        return None
+    if owner := later_names().get(name):
+        return (
+            f"version 2022 of {ORIGIN} gives the name {name} to {owner.name}, of MAE "
+            f"{owner.mae:g}"
+        )
+    if name in shipped_names():
+        mae = shipped_entry(name).figures["mae"]
+        return f"axsim ships another table called {name}, of MAE {mae:.5g}"
+    return None
 
 
 def has_adapt_defect(mul: Multiplier) -> bool:
-    """Whether M[a, b] = M[-a, -b] for all a, b in -127..-1, but M[-a, b] != -M[a, b].
+    """Whether M[a, b] = M[-a, -b] for all a, b in -127..-1, not M[-a, b] = -M[a, b].
 
     AdaPT's notebook passes magnitudes to the circuit where both operands are negative.
     """

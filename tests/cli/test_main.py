@@ -48,7 +48,10 @@ def test_an_error_is_one_line_and_exit_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "convert", "nowhere.bin", "out.bin") == 2
-    assert capsys.readouterr().err == ("TableError: there is no file 'nowhere.bin'.\n")
+    assert capsys.readouterr().err == (
+        "TableError: there is no file 'nowhere.bin'. Give the path of a table, or the "
+        "name of a shipped one.\n"
+    )
 
 
 def test_a_warning_of_axsim_is_one_line(

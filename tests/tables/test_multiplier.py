@@ -191,7 +191,7 @@ def test_the_card_answers_the_next_question() -> None:
     assert "cut: unsigned 8x8 multiplier, function <lambda>" in card
     assert "WCE 15" in card
     assert "symmetric, 0 times anything is 0, rank of the error" in card
-    assert "power 0.5 mW (here; guessed by me)" in card
+    assert "cost      power 0.5 mW (here)\n            guessed by me\n" in card
     assert "no known circuit has this table (sha256 " in card
     assert "ax.plot.error_heatmap(mul)" in card
 

@@ -7,6 +7,8 @@ indexed by the two's-complement bytes of the operands.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +25,19 @@ BRACE = re.compile(r"[{}]")
 ROW = re.compile(r"\{([^{}]*+)\}")
 NUMBER = re.compile(r"[-+]? ?(?:0[xX][0-9a-fA-F]{1,15}|(?!0\d)\d{1,18})[uUlL]{0,3}")
 SHORT = re.compile(r"\b(?:int16_t|short)\b")
+MOST_NAMED = 5
 BEFORE = 300  # how far before its initialiser a declaration is looked for
 
 
 def read(file: TableFile) -> Numbers:
     """Reads the only initialised array of a C header."""
     text = strip_comments(file.read_text(EXPECTED))
-    arrays = _arrays(file, text)
+    arrays = [*islice(_arrays(file, text), MOST_NAMED + 1)]
     if len(arrays) != 1:
-        names = ", ".join(name for name, _, _ in arrays[:5])
-        found = f"{len(arrays)} arrays ({names})" if arrays else "no initialised array"
+        names = [name for name, _, _ in arrays]
+        more = ", ..." if len(arrays) > MOST_NAMED else ""
+        found = f"several arrays ({', '.join(names[:MOST_NAMED])}{more})"
+        found = found if arrays else "no initialised array"
         raise TableError(
             f"{file.name} holds {found}; {EXPECTED} Keep the one you want in a file of "
             "its own."
@@ -59,23 +64,20 @@ def strip_comments(text: str) -> str:
     return " ".join(parts)
 
 
-def _arrays(file: TableFile, text: str) -> list[tuple[str, str, str]]:
+def _arrays(file: TableFile, text: str) -> Iterator[tuple[str, str, str]]:
     """Name, declaration and initialiser of every initialised array."""
-    arrays: list[tuple[str, str, str]] = []
     position = 0
     while opening := OPENING.search(text, position):
         position = _closing(text, opening.end())
         before = text[max(0, opening.start() - BEFORE) : opening.start()]
         declaration = re.split(r"[;}]", before)[-1]
-        if declared := DECLARED.search(declaration):
-            if position > len(text):
-                raise TableError(
-                    f"{file.name}: the array {declared[1]} does not end; the file is "
-                    "truncated."
-                )
-            body = text[opening.end() : position - 1]
-            arrays.append((declared[1], declaration, body))
-    return arrays
+        declared = DECLARED.search(declaration)
+        name = declared[1] if declared else "without a name"
+        if position > len(text):
+            raise TableError(
+                f"{file.name}: the array {name} does not end; the file is truncated."
+            )
+        yield name, declaration, text[opening.end() : position - 1]
 
 
 def _closing(text: str, start: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +16,7 @@ EXPECTED = (
     "line 'a b value' for each pair of operands"
 )
 MOST_LINES = 1 << 16
+COMMENT = re.compile("#.*")
 #: Separators besides white space.
 SEPARATORS = str.maketrans(",;", "  ")
 
@@ -38,14 +42,14 @@ def read(file: TableFile) -> Numbers:
 
 def _lines(file: TableFile) -> list[list[str]]:
     """The numbers of each line that has some, as text."""
-    text = file.read_text(EXPECTED).translate(SEPARATORS)
-    lines = [line.partition("#")[0].split() for line in text.splitlines()]
-    lines = [line for line in lines if line]
+    text = COMMENT.sub("", file.read_text(EXPECTED)).translate(SEPARATORS)
+    filled = (line.split() for line in text.splitlines() if line and not line.isspace())
+    lines = [*islice(filled, MOST_LINES + 1)]
     if not lines:
         raise TableError(f"{file.name} holds no numbers; {EXPECTED}.")
     if len(lines) > MOST_LINES:
         raise TableError(
-            f"{file.name} has {len(lines):,} lines of numbers; {EXPECTED}."
+            f"{file.name} has more than {MOST_LINES:,} lines of numbers; {EXPECTED}."
         )
     return lines
 

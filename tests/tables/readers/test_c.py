@@ -37,7 +37,7 @@ def test_the_first_parameter_is_the_first_operand_whatever_its_name() -> None:
     [
         "int16_t f(int8_t a, int8_t b) { return a * b + (a ^ b); }",
         "int f(int a, int b) { return a * b + (a ^ b); }",
-        "uint64_t f(const uint64_t A,uint64_t B)\n{return (uint16_t)(A * B + (A ^ B));}",
+        "uint64_t f(const uint64_t A,uint64_t B)\n{return (uint16_t)(A*B + (A^B));}",
         "uint64_t f(uint64_t A, uint64_t B) { return A * B + (A ^ B); }",
         "uint32_t f(uint32_t A, uint32_t B) { return A * B + (A ^ B); }",
     ],

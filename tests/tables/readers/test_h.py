@@ -51,7 +51,9 @@ def test_hexadecimals_of_int16_are_twos_complement() -> None:
     ("text", "message"),
     [
         ("int x = 3;", "holds no initialised array"),
-        ("int a[1] = {1}; int b[1] = {2};", r"holds 2 arrays \(a, b\)"),
+        ("int a[1] = {1}; int b[1] = {2};", r"holds several arrays \(a, b\)"),
+        ("int a[1]={1}; " * 6, r"\(a, a, a, a, a, \.\.\.\)"),
+        ("struct s x = {1}; int b[1] = {2};", r"\(without a name, b\)"),
         ("int a[2][2] = {{1, 2}, {3, 4}", "array a does not end.*truncated"),
         ("int a[2][2] = {{1, 2}, {3}};", "row 1 has 1 numbers, row 0 has 2"),
         ("int a[2][2] = {{1, 2}, {3, N}};", "'N' is not a whole number"),

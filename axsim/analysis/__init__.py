@@ -1,0 +1,1 @@
+"""Looking at multipliers and runs: the numbers, the plots and the reports."""

@@ -1,0 +1,1 @@
+"""One file per subject of `axsim bench`; each has a `run` whose result prints a table."""

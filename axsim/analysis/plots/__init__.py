@@ -1,0 +1,1 @@
+"""One file per plot; each holds a function of the same name. See `ax.plot`."""
