@@ -10,6 +10,8 @@ from pathlib import Path
 
 # The digest in front of the content tells a damaged file from a good one.
 DIGEST = hashlib.sha256().digest_size
+# RuntimeError: a user without a home folder.
+FAILURES = (OSError, RuntimeError)
 
 
 def folder() -> Path:
@@ -22,7 +24,7 @@ def read(key: str) -> bytes | None:
     """What was stored under the key; None where nothing intact was."""
     try:
         content = (folder() / key).read_bytes()
-    except (OSError, RuntimeError):
+    except FAILURES:
         return None
     digest, body = content[:DIGEST], content[DIGEST:]
     return body if hashlib.sha256(body).digest() == digest else None
@@ -33,13 +35,13 @@ def write(key: str, body: bytes) -> bool:
     try:
         folder().mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder())
-    except (OSError, RuntimeError):
+    except FAILURES:
         return False
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(hashlib.sha256(body).digest() + body)
         Path(name).replace(folder() / key)
-    except (OSError, RuntimeError):
+    except FAILURES:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         return False

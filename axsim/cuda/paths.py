@@ -11,6 +11,10 @@ from .table import DeviceTable, device_table
 
 PATHS = ("packed", "gather", "depthwise", "factored")
 
+# Outputs that fill a tile of tensor cores, or half of what `packed` handles at once;
+# rows that fill half of its smallest block.
+TENSOR_CORES, HALF_PACKED, HALF_BLOCK = 16, 4, 128
+
 Factors = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -34,6 +38,36 @@ def why_not(
         factors: whole numbers left and right with `table = left @ right.T`.
     """
     return _why_not(path, device_table(table), terms, groups, wide, factors)
+
+
+def choose(
+    table: torch.Tensor,
+    *,
+    rows: int,
+    outputs: int,
+    terms: int,
+    groups: int = 1,
+    wide: bool = False,
+    factors: Factors | None = None,
+) -> str:
+    """The path expected to be fastest; once a table is known, nothing waits for it.
+
+    The bounds follow from what a block of each kernel covers, not from measurements.
+
+    Args:
+        table, terms, groups, wide, factors: as for `why_not`.
+        rows: pixels of all images; of a matrix product, the larger of its sides.
+        outputs: of one group; of a matrix product, the smaller of its sides.
+    """
+    entries = device_table(table)
+    if factors is not None and outputs >= TENSOR_CORES:
+        if _why_not("factored", entries, terms, groups, wide, factors) is None:
+            return "factored"
+    if not entries.fits_16_bits:
+        return "gather"
+    if outputs < HALF_PACKED:
+        return "depthwise"
+    return "gather" if rows < HALF_BLOCK <= outputs else "packed"
 
 
 def run(

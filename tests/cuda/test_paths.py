@@ -13,7 +13,7 @@ from axsim.cuda import compile
 from axsim.cuda.conv import lut_conv
 from axsim.cuda.devices import why_no_device
 from axsim.cuda.matmul import lut_matmul
-from axsim.cuda.paths import PATHS, why_not
+from axsim.cuda.paths import PATHS, choose, why_not
 from axsim.cuda.quantise import quantise
 from axsim.errors import BackendError, OperandError
 
@@ -79,6 +79,24 @@ def test_factored_says_why_it_cannot_serve() -> None:
     # Shifted by 128 both factors reach 128 in size, so 2^31 / 2^14 terms are too many.
     assert reason_of(codes, codes, terms=131_000) is None
     assert "131,073 terms of rank 1" in str(reason_of(codes, codes, terms=131_073))
+
+
+@pytest.mark.parametrize(
+    ("rows", "outputs", "path"),
+    [(3136, 64, "packed"), (3136, 1, "depthwise"), (49, 512, "gather")],
+)
+def test_the_choice_follows_the_shape(rows: int, outputs: int, path: str) -> None:
+    assert choose(TABLE, rows=rows, outputs=outputs, terms=9) == path
+    assert choose(WIDE, rows=rows, outputs=outputs, terms=9) == "gather"
+
+
+def test_factors_are_chosen_where_they_serve() -> None:
+    codes = torch.arange(256)[:, None]
+    table, both = (codes @ codes.T).to(torch.int32), (codes, codes)
+    shape: dict[str, Any] = {"rows": 3136, "outputs": 64, "terms": 576}
+    assert choose(table, **shape, factors=both) == "factored"
+    assert choose(table, **shape, factors=both, wide=True) == "packed"
+    assert choose(table, **{**shape, "outputs": 8}, factors=both) == "packed"
 
 
 @pytest.mark.parametrize("path", PATHS)
