@@ -96,7 +96,8 @@ def test_factors_are_chosen_where_they_serve() -> None:
     shape: dict[str, Any] = {"rows": 3136, "outputs": 64, "terms": 576}
     assert choose(table, **shape, factors=both) == "factored"
     assert choose(table, **shape, factors=both, wide=True) == "packed"
-    assert choose(table, **{**shape, "outputs": 8}, factors=both) == "packed"
+    shape["outputs"] = 8
+    assert choose(table, **shape, factors=both) == "packed"
 
 
 @pytest.mark.parametrize("path", PATHS)
