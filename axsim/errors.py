@@ -18,6 +18,10 @@ class TableError(AxsimError, ValueError):
     """A multiplier table, its file or its description is not usable."""
 
 
+class OperandError(AxsimError, ValueError):
+    """Codes, shapes or settings of a product do not fit the contract."""
+
+
 class BackendError(AxsimError, RuntimeError):
     """A device, kernel path or optional package cannot serve the request."""
 

@@ -1,0 +1,1 @@
+"""Which integers stand for the values: schemes, ranges, codes, gradients."""
