@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .errors import ConversionError as ConversionError
     from .errors import DataError as DataError
     from .errors import ModelError as ModelError
+    from .errors import OperandError as OperandError
     from .errors import TableError as TableError
     from .tables.build import build_catalogue as build_catalogue
     from .tables.catalogue import multipliers as multipliers
@@ -34,6 +35,7 @@ _HOMES = {
     "ConversionError": ".errors",
     "DataError": ".errors",
     "ModelError": ".errors",
+    "OperandError": ".errors",
     "TableError": ".errors",
     "Multiplier": ".tables.multiplier",
     "build_catalogue": ".tables.build",

@@ -1,0 +1,47 @@
+"""How the CPU kernels are compiled: without the GIL, and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of the sources in this folder.
+
+    Numba throws cached code away when the file of its function changes, but not when
+    a file it calls into does; the kernels call across files.
+    """
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(s.read_bytes() for s in sources)).hexdigest()
+
+
+class _KernelCache(FunctionCache):
+    """Numba's cache on disk, valid for one state of all kernel sources."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = fingerprint()  # pyright: ignore[reportPrivateUsage]
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The function compiled at its first call, or loaded from an earlier process.
+
+    The code is kept beside the source where that folder can be written, else in the
+    user's cache folder, else (nowhere is writable) only in memory.
+    """
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(
+        function
+    )
+    try:
+        dispatcher._cache = _KernelCache(dispatcher.py_func)
+    except RuntimeError:
+        return dispatcher
+    return dispatcher

@@ -1,0 +1,275 @@
+"""The public products of codes, as torch operators for CPU and CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import OperandError
+from ..tables.multiplier import Multiplier
+from . import cpu, gpu
+from .choose import choose_cpu
+from .contract import (
+    Convolution,
+    Ints,
+    check_matmul,
+    check_pad_code,
+    describe_convolution,
+    needs_int64,
+)
+from .table import Table, pack_signs, table_behind, table_of, tensor_of
+
+
+def lut_matmul(a: Tensor, b: Tensor, mul: Multiplier, backend: str = "auto") -> Tensor:
+    """The matrix product of codes, each product looked up: `sum_k table[a_mk, b_nk]`.
+
+    Args:
+        a: uint8[M, K], raw codes of activations.
+        b: uint8[N, K], raw codes of weights, on the same device.
+        mul: its table has a row for every code of `a`, a column for every code of `b`.
+        backend: a path (`axsim doctor` lists them), or "auto" for the fastest one.
+
+    Returns:
+        int32[M, N], or int64 where K * max|table| passes 2^31 - 1.
+
+    Raises:
+        OperandError: for other dtypes, shapes, devices or codes.
+        BackendError: where the path or the device cannot serve.
+
+    Example:
+        >>> exact = Multiplier.from_function(lambda a, b: a * b, signed=False)
+        >>> codes = torch.tensor([[1, 2]], dtype=torch.uint8)
+        >>> lut_matmul(codes, codes + 2, exact)
+        tensor([[11]], dtype=torch.int32)
+    """
+    check_matmul(a.shape, b.shape)
+    table, signs, peak, _ = _tensor(mul, a, b, "a", "b")
+    wide = needs_int64(a.shape[1], peak)
+    return torch.ops.axsim.lut_matmul(a, b, table, signs, wide, backend)
+
+
+def lut_conv1d(
+    x: Tensor,
+    w: Tensor,
+    mul: Multiplier,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    pad_code: int | None = 0,
+    backend: str = "auto",
+) -> Tensor:
+    """`lut_conv2d` over one dimension: x[N, C, L], w[O, C/groups, k]."""
+    settings = (stride, padding, dilation)
+    return _conv(1, x, w, mul, settings, groups, pad_code, backend)
+
+
+def lut_conv2d(
+    x: Tensor,
+    w: Tensor,
+    mul: Multiplier,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    pad_code: int | None = 0,
+    backend: str = "auto",
+) -> Tensor:
+    """A convolution of codes, each product looked up.
+
+    Args:
+        x: uint8[N, C, H, W], raw codes of activations.
+        w: uint8[O, C/groups, kh, kw], raw codes of weights, on the same device.
+        mul: its table has a row for every code of `x`, a column for every code of `w`.
+        stride, dilation: at least 1, one number or one for each dimension.
+        padding: at least 0, on both sides.
+        groups: divides C and O.
+        pad_code: code of a padded tap, looked up like any other; None skips the tap.
+        backend: a path (`axsim doctor` lists them), or "auto" for the fastest one.
+
+    Returns:
+        int32[N, O, H', W'], or int64 where K * max|table| passes 2^31 - 1, with
+        K = C/groups * kh * kw.
+
+    Raises:
+        OperandError: for other dtypes, shapes, devices, settings or codes.
+        BackendError: where the path or the device cannot serve.
+
+    Example:
+        >>> exact = Multiplier.from_function(lambda a, b: a * b, signed=False)
+        >>> x = torch.full((1, 1, 3, 3), 2, dtype=torch.uint8)
+        >>> lut_conv2d(x, x + 3, exact, padding=1)[0, 0, :, 0]
+        tensor([40, 60, 40], dtype=torch.int32)
+    """
+    settings = (stride, padding, dilation)
+    return _conv(2, x, w, mul, settings, groups, pad_code, backend)
+
+
+def lut_conv3d(
+    x: Tensor,
+    w: Tensor,
+    mul: Multiplier,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    pad_code: int | None = 0,
+    backend: str = "auto",
+) -> Tensor:
+    """`lut_conv2d` over x[N, C, D, H, W] and w[O, C/groups, kd, kh, kw]."""
+    settings = (stride, padding, dilation)
+    return _conv(3, x, w, mul, settings, groups, pad_code, backend)
+
+
+def _conv(
+    spatial: int,
+    x: Tensor,
+    w: Tensor,
+    mul: Multiplier,
+    settings: tuple[Ints, Ints, Ints],
+    groups: int,
+    pad_code: int | None,
+    backend: str,
+) -> Tensor:
+    if x.dim() != spatial + 2:
+        raise OperandError(
+            f"x has shape {tuple(x.shape)}; lut_conv{spatial}d needs {spatial + 2} "
+            "dimensions."
+        )
+    table, signs, peak, rows = _tensor(mul, x, w, "x", "w")
+    check_pad_code(pad_code, rows)
+    shape = describe_convolution(x.shape, w.shape, *settings, groups)
+    return torch.ops.axsim.lut_conv(
+        x, w, table, signs, shape.stride, shape.padding, shape.dilation, groups,
+        pad_code, needs_int64(shape.terms, peak), backend,
+    )  # fmt: skip
+
+
+def _tensor(
+    mul: Multiplier, a: Tensor, b: Tensor, *names: str
+) -> tuple[Tensor, int, int, int]:
+    """The table's tensor, its signs, peak and rows, for checked operands."""
+    for name, codes in zip(names, (a, b), strict=True):
+        if codes.dtype != torch.uint8:
+            raise OperandError(
+                f"{name} has dtype {codes.dtype}; raw codes are torch.uint8. View int8 "
+                "codes as uint8: the table is indexed by the byte."
+            )
+    if a.device != b.device:
+        raise OperandError(
+            f"{names[0]} is on {a.device} and {names[1]} on {b.device}; move them to "
+            "one device."
+        )
+    return _table_on(mul, a.device), *_numbers(mul)
+
+
+# A compiler takes what these return as constants: it cannot look into a Multiplier.
+@torch.compiler.assume_constant_result
+def _table_on(mul: Multiplier, device: torch.device) -> Tensor:
+    return tensor_of(mul, device)
+
+
+@torch.compiler.assume_constant_result
+def _numbers(mul: Multiplier) -> tuple[int, int, int]:
+    return pack_signs(mul), table_of(mul).peak, mul.table.shape[0]
+
+
+@torch.library.custom_op("axsim::lut_conv", mutates_args=(), device_types="cpu")
+def conv_on_cpu(
+    x: Tensor,
+    w: Tensor,
+    table: Tensor,
+    signs: int,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    pad_code: int | None,
+    wide: bool,
+    backend: str,
+) -> Tensor:
+    """The operator behind `lut_conv1d` to `lut_conv3d`."""
+    shape = describe_convolution(x.shape, w.shape, stride, padding, dilation, groups)
+    return _run(x, w, table_behind(table, signs), shape, pad_code, wide, backend)
+
+
+@conv_on_cpu.register_kernel("cuda")
+def _(
+    x: Tensor,
+    w: Tensor,
+    table: Tensor,
+    signs: int,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    pad_code: int | None,
+    wide: bool,
+    backend: str,
+) -> Tensor:
+    settings = (stride, padding, dilation)
+    path = _path_on_gpu(backend, table, signs)
+    return gpu.convolve(x, w, table, settings, groups, pad_code, wide, path)
+
+
+@conv_on_cpu.register_fake
+def _(
+    x: Tensor,
+    w: Tensor,
+    table: Tensor,
+    signs: int,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    pad_code: int | None,
+    wide: bool,
+    backend: str,
+) -> Tensor:
+    shape = describe_convolution(x.shape, w.shape, stride, padding, dilation, groups)
+    size = (shape.batch, shape.outputs, *shape.out)
+    return x.new_empty(size, dtype=torch.int64 if wide else torch.int32)
+
+
+@torch.library.custom_op("axsim::lut_matmul", mutates_args=(), device_types="cpu")
+def matmul_on_cpu(
+    a: Tensor, b: Tensor, table: Tensor, signs: int, wide: bool, backend: str
+) -> Tensor:
+    """The operator behind `lut_matmul`: rows are images of one pixel."""
+    (m, k), n = a.shape, b.shape[0]
+    shape = Convolution(m, k, n, (1,), (1,), (1,), (0,), (1,), 1)
+    return _run(a, b, table_behind(table, signs), shape, 0, wide, backend).reshape(m, n)
+
+
+@matmul_on_cpu.register_kernel("cuda")
+def _(
+    a: Tensor, b: Tensor, table: Tensor, signs: int, wide: bool, backend: str
+) -> Tensor:
+    return gpu.matmul(a, b, table, wide, _path_on_gpu(backend, table, signs))
+
+
+@matmul_on_cpu.register_fake
+def _(
+    a: Tensor, b: Tensor, table: Tensor, signs: int, wide: bool, backend: str
+) -> Tensor:
+    size = (a.shape[0], b.shape[0])
+    return a.new_empty(size, dtype=torch.int64 if wide else torch.int32)
+
+
+def _run(
+    x: Tensor,
+    w: Tensor,
+    table: Table,
+    shape: Convolution,
+    pad_code: int | None,
+    wide: bool,
+    backend: str,
+) -> Tensor:
+    path, swapped = choose_cpu(table, shape, wide, backend)
+    return cpu.convolve(x, w, table, shape, pad_code, wide, path, swapped)
+
+
+def _path_on_gpu(backend: str, table: Tensor, signs: int) -> str:
+    return gpu.choose(table_behind(table, signs)) if backend == "auto" else backend
