@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OperandError
+from .blocks import BLOCK
 from .observers import Range, extremes
 
 # Ranges of values below it share one grid of bins.
@@ -85,8 +86,11 @@ def count(x: Tensor, axis: int | None, bins: int) -> Histogram:
     # The exponent of 0 would be reported as 0.
     _, exponent = torch.frexp(largest.clamp(min=SMALLEST))
     exponent = exponent.clamp(max=LARGEST_EXPONENT) - (bins.bit_length() - 2)
-    index = (rows * power_of_two(-exponent)[:, None]).trunc_()
-    return Histogram(_tally(index.sub_((rows < 0).float()), bins), exponent, low, high)
+    inverse = power_of_two(-exponent)[:, None]
+    counts = torch.zeros(len(rows), bins, dtype=torch.int64, device=x.device)
+    for piece in rows.split(max(1, BLOCK // len(rows)), dim=1):
+        counts += _tally(piece, inverse, bins)
+    return Histogram(counts, exponent, low, high)
 
 
 def join(one: Histogram, other: Histogram) -> Histogram:
@@ -110,8 +114,9 @@ def power_of_two(exponent: Tensor) -> Tensor:
     return ((exponent + 127) << 23).view(torch.float32)
 
 
-def _tally(index: Tensor, bins: int) -> Tensor:
-    """int64[channels, bins], how often each row has each of -bins/2 … bins/2 - 1."""
+def _tally(rows: Tensor, inverse: Tensor, bins: int) -> Tensor:
+    """int64[channels, bins], how many values of each row lie in each bin."""
+    index = (rows * inverse).trunc_().sub_((rows < 0).float())
     # NaN must not become a wild index; `low` and `high` are what tells of it.
     index = index.nan_to_num_(0.0).clamp_(-bins // 2, bins // 2 - 1)
     first = torch.arange(len(index), device=index.device, dtype=torch.int32) * bins
