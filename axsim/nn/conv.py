@@ -2,66 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
-from ..tables.multiplier import Multiplier
 from .forms import ConvolutionForm
-from .layer import ProductLayer
-from .spec import LayerSpec, Product
+from .layer import WeightedLayer
 
 
-class _Convolution(ProductLayer, nn.modules.conv._ConvNd):
-    def __init__(
-        self,
-        *args: Any,
-        spec: LayerSpec | Multiplier | Product,
-        name: str = "",
-        **settings: Any,
-    ) -> None:
-        super().__init__(*args, **settings)
-        self.adopt(spec, name)
+class _Convolution(WeightedLayer, _ConvNd):
+    """What convolutions over 1, 2 and 3 dimensions share."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.input_quantizer.calibrating:
-            self.input_quantizer.observe(input)
+        if self.site.calibrating:
+            self.site.observe(input)
             return super().forward(input)
         batched = input.dim() == len(self.kernel_size) + 2
         x = input if batched else input.unsqueeze(0)
-        left, right = self._borders()
+        before, after = self._borders()
         if self.padding_mode != "zeros":
             x = F.pad(x, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-        elif left != right:
-            # Uneven "same" padding: what is more on the right is real zeros.
-            extra = [
-                e
-                for lo, hi in zip(left[::-1], right[::-1], strict=True)
-                for e in (0, hi - lo)
-            ]
-            x = F.pad(x, extra)
-        y = self.multiply(x)
+            before = (0,) * len(before)
+        elif before != after:
+            # "same" padding of an even kernel: one more zero behind than in front.
+            spans = zip(before[::-1], after[::-1], strict=True)
+            x = F.pad(x, [e for low, high in spans for e in (0, high - low)])
+        form = ConvolutionForm(self.stride, before, self.dilation, self.groups)
+        y = self.multiply(x, form)
         return y if batched else y.squeeze(0)
 
-    def form(self) -> ConvolutionForm:
-        """What the layer sums into what."""
-        none = (0,) * len(self.kernel_size)
-        padding = self._borders()[0] if self.padding_mode == "zeros" else none
-        return ConvolutionForm(self.stride, padding, self.dilation, self.groups)
-
     def _borders(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Padding before and after each spatial dimension."""
+        """Padding before and behind each spatial dimension."""
         pairs = self._reversed_padding_repeated_twice
         return tuple(pairs[-2::-2]), tuple(pairs[-1::-2])
 
 
 class ApproxConv1d(_Convolution, nn.Conv1d):
-    """`torch.nn.Conv1d` on a multiplier; `spec=` names it."""
+    """`torch.nn.Conv1d` on a multiplier, which `spec=` names."""
 
 
 class ApproxConv2d(_Convolution, nn.Conv2d):
-    """`torch.nn.Conv2d` on a multiplier; `spec=` names it.
+    """`torch.nn.Conv2d` on a multiplier, which `spec=` names.
 
     Example:
         >>> exact = Multiplier.from_function(lambda a, b: a * b, signed=False)
@@ -72,4 +53,4 @@ class ApproxConv2d(_Convolution, nn.Conv2d):
 
 
 class ApproxConv3d(_Convolution, nn.Conv3d):
-    """`torch.nn.Conv3d` on a multiplier; `spec=` names it."""
+    """`torch.nn.Conv3d` on a multiplier, which `spec=` names."""

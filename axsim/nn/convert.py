@@ -12,21 +12,24 @@ from torch import Tensor, nn
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
 from ..tables.multiplier import Multiplier
+from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
-from .layer import ProductLayer
+from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .recipe import Recipe, recipe, resolve
+from .site import Site
 from .spec import LayerSpec, Product, Rule, Untouched
 
 Network = TypeVar("Network", bound=nn.Module)
 
 PRODUCT_QUESTIONS = frozenset({"quant", "multiplier", "gate", "saved"})
 #: Layers of torch and what stands for them; subclasses may compute something else.
-COUNTERPARTS: dict[type[nn.Module], type[ProductLayer]] = {
+COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.Conv1d: ApproxConv1d,
     nn.Conv2d: ApproxConv2d,
     nn.Conv3d: ApproxConv3d,
     nn.Linear: ApproxLinear,
+    nn.MultiheadAttention: ApproxMultiheadAttention,
 }
 
 
@@ -75,11 +78,8 @@ def approximate(
         module = net.get_submodule(name)
         # The class alone changes: everything attached to the module stays attached.
         module.__class__ = COUNTERPARTS[type(module)]
-        adopted: ProductLayer = module  # pyright: ignore[reportAssignmentType]
+        adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
         adopted.adopt(spec, name)
-        device = adopted.weight.device
-        adopted.input_quantizer.to(device)
-        adopted.weight_quantizer.to(device)
     calibrate(net, calibration)
     return net
 
@@ -91,7 +91,7 @@ def convertible(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         ConversionError: where the network is converted already.
     """
     for name, module in model.named_modules():
-        if isinstance(module, ProductLayer):
+        if isinstance(module, ApproxLayer):
             raise ConversionError(
                 f"{name!r} is approximate already. Convert the original network; "
                 "recipes are united with |."
@@ -106,12 +106,8 @@ def calibrate(net: nn.Module, batches: Iterable[Any] | None) -> None:
     Raises:
         CalibrationError: without batches, where a range is needed.
     """
-    waiting = [
-        module.input_quantizer
-        for module in net.modules()
-        if isinstance(module, ProductLayer)
-        and module.input_quantizer.mode == "uncalibrated"
-    ]
+    sites = [module for module in net.modules() if isinstance(module, Site)]
+    waiting = [quantizer for site in sites for quantizer in site.waiting]
     if not waiting or batches is None:
         return
     count = 0
