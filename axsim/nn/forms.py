@@ -36,7 +36,7 @@ class Form(Protocol):
         ...
 
     def activation_sums(self, x: Tensor, w: torch.Size, pad: int | None) -> Tensor:
-        """sum(q_a) of whole numbers x; a padded tap counts as `pad`, None as nothing."""
+        """sum(q_a) of whole numbers; a padded tap counts as `pad`, None as nothing."""
         ...
 
     def weight_sums(

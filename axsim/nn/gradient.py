@@ -1,4 +1,4 @@
-"""What a product's gradient is in training: exact, slopes of the table, its differences.
+"""What a product's gradient is in training: exact, slopes of the table, differences.
 
 With T(a, w) = table[a, w] the gradient of a layer needs ∂T/∂a and ∂T/∂w. All choices
 have one form,

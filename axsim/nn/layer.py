@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..tables.multiplier import Multiplier
-from .forms import Form
 from .site import Site
 from .spec import LayerSpec, Product
 
@@ -42,10 +41,8 @@ class ApproxLayer(nn.Module):
 
 
 class WeightedLayer(ApproxLayer):
-    """A layer with one site, its weight and its bias."""
+    """A layer with one weight, and so with one site."""
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
     site: Site
     weight_axis = 0
 
@@ -57,8 +54,5 @@ class WeightedLayer(ApproxLayer):
 
     def build_sites(self, name: str) -> None:
         """One site."""
-        self.site = Site(self.spec, name, self.weight_axis).to(self.weight.device)
-
-    def multiply(self, x: Tensor, form: Form) -> Tensor:
-        """The layer's output for a real input."""
-        return self.site.multiply(x, self.weight, self.bias, form)
+        self.site = Site(self.spec, name, self.weight_axis)
+        self.site.to(next(self.parameters()).device)

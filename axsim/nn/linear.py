@@ -21,4 +21,4 @@ class ApproxLinear(WeightedLayer, nn.Linear):
         if self.site.calibrating:
             self.site.observe(input)
             return nn.Linear.forward(self, input)
-        return self.multiply(input, LinearForm())
+        return self.site.multiply(input, self.weight, self.bias, LinearForm())

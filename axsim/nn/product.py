@@ -1,4 +1,4 @@
-"""The product on codes, with a gradient: the one autograd Function of product layers."""
+"""The product on codes, with a gradient: the autograd Function of product layers."""
 
 from __future__ import annotations
 
@@ -115,9 +115,14 @@ def multiply(
 class _Multiply(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Operand, w: Operand,
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Operand,
+        w: Operand,
         circuit: Circuit,
-    ) -> Tensor:  # fmt: skip
+    ) -> Tensor:
         form = circuit.form
         total = circuit.accumulate(a, w)
         # One rounding to float32 of the exact sum, one of the product of the scales.

@@ -73,15 +73,15 @@ def _derive(
         derived = _shifted(base, a, w, used, codes)
     # Codes outside quant_min … quant_max never occur; 0 keeps their entries small.
     derived = np.where(np.outer(*used), derived, 0)
-    return Multiplier(derived, signed, f"{base.name}", f"{base.source}, for {_describe(codes)}",
-                      base.cost)  # fmt: skip
+    source = f"{base.source}, for {_describe(codes)}"
+    return Multiplier(derived, signed, base.name, source, base.cost)
 
 
 def _shifted(
     base: Multiplier, a: Values, w: Values, used: list[npt.NDArray[np.bool_]],
     codes: tuple[_Kind, _Kind],
 ) -> Values:  # fmt: skip
-    """a·w = a'·w' - s_w·a' - s_a·w' + s_a·s_w with a' = a + s_a; only a'·w' is looked up."""
+    """a·w = a'·w' - s_w·a' - s_a·w' + s_a·s_w with a' = a + s_a; a'·w' is looked up."""
     shift_a, shift_w = (1 << (bits - 1) if signed else 0 for bits, signed, *_ in codes)
     up_a, up_w = _checked(base, a + shift_a, w + shift_w, used, codes)
     exact_part = shift_w * up_a + shift_a * up_w - shift_a * shift_w

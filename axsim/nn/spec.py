@@ -78,10 +78,13 @@ class Product:
         _check_word("gradient", self.gradient, get_args(Gradient))
 
     def __str__(self) -> str:
-        words = [self.table.name, "row=weight" if self.row == "weight" else "",
-                 self.signs or "", "pad=skip" if self.pad == "skip" else "",
-                 f"gradient={self.gradient}" if self.gradient != "ste" else ""]  # fmt: skip
-        return ", ".join(word for word in words if word)
+        unusual = {
+            "row=weight": self.row == "weight",
+            f"signs={self.signs}": self.signs is not None,
+            "pad=skip": self.pad == "skip",
+            f"gradient={self.gradient}": self.gradient != "ste",
+        }
+        return ", ".join([self.table.name, *(w for w, said in unusual.items() if said)])
 
 
 @dataclass(frozen=True)
