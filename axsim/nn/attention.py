@@ -79,8 +79,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
             weight = self.in_proj_weight[rows]
         else:
             weight = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)[index]
-        # torch annotates it as always there; with bias=False it is not.
-        packed: Tensor | None = self.in_proj_bias
+        # None with bias=False, which torch's annotation does not say.
+        packed: Any = self.in_proj_bias
         bias = None if packed is None else packed[rows]
         y = self._linear(part, x, weight, bias)
         return y.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)

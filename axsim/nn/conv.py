@@ -54,10 +54,8 @@ def convolve(
     x = input if batched else input.unsqueeze(0)
     before, after = _borders(layer)
     if layer.padding_mode != "zeros":
-        pairs = [
-            side for both in zip(before, after, strict=True) for side in both[::-1]
-        ]
-        x = F.pad(x, pairs[::-1], mode=layer.padding_mode)
+        spans = zip(before[::-1], after[::-1], strict=True)
+        x = F.pad(x, [side for span in spans for side in span], layer.padding_mode)
         before = (0,) * len(before)
     elif before != after:
         # "same" padding of an even kernel: one more zero behind than in front.
