@@ -19,6 +19,7 @@ from .linear import ApproxLinear
 from .recipe import Recipe, recipe, resolve
 from .site import Site
 from .spec import LayerSpec, Product, Rule, Untouched
+from .transposed import ApproxConvTranspose2d
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -28,6 +29,7 @@ COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.Conv1d: ApproxConv1d,
     nn.Conv2d: ApproxConv2d,
     nn.Conv3d: ApproxConv3d,
+    nn.ConvTranspose2d: ApproxConvTranspose2d,
     nn.Linear: ApproxLinear,
     nn.MultiheadAttention: ApproxMultiheadAttention,
 }
