@@ -64,7 +64,7 @@ def on_values(layer: nn.Module, x: Tensor) -> Tensor:
     site: Site = layer.site  # pyright: ignore[reportAssignmentType]
     parameters = {"weight": site.weight_quantizer(layer.weight)}
     kind = next(k for k in type(layer).__mro__ if k.__module__.startswith("torch.nn"))
-    plain = kind.__new__(kind)
+    plain: nn.Module = object.__new__(kind)
     plain.__dict__ = {k: v for k, v in layer.__dict__.items() if k != "_modules"}
     plain.__dict__["_modules"] = {}
     return torch.func.functional_call(plain, parameters, site.input_quantizer(x))
