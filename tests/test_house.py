@@ -88,6 +88,15 @@ def test_commands_use_the_public_api_only() -> None:
             assert allowed, f"cli/{path.name}:{line} imports {name}"
 
 
+def test_tables_need_numpy_and_nothing_larger() -> None:
+    for path in sorted((PACKAGE / "tables").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in getattr(node, "names", [])]
+            names.append(getattr(node, "module", "") or "")
+            heads = {str(name).split(".")[0] for name in names if name}
+            assert not heads & {"torch", "numba", "matplotlib", "scipy"}, path.name
+
+
 def test_every_form_of_import_is_seen() -> None:
     source = (
         "import axsim.nn.layers\n"

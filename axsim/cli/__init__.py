@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 
 import typer
@@ -52,6 +53,10 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Runs the command line; errors of axsim are shown as a line, not a traceback."""
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal without µ, or a file name that is no text, is no reason to end.
+            stream.reconfigure(errors="replace")
     try:
         build_app()(prog_name="axsim")
     except AxsimError as problem:

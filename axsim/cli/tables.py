@@ -11,7 +11,10 @@ import axsim as ax
 
 from ..console import say, text_table
 
-tables = typer.Typer(help="List the shipped multiplier tables, or build them anew.")
+tables = typer.Typer(
+    help="List the shipped multiplier tables, or build them anew.",
+    no_args_is_help=True,
+)
 
 
 @tables.command("list")

@@ -71,5 +71,5 @@ class Percentile(Observer):
 
     def _first_bin(self, counts: Tensor) -> Tensor:
         """Index of the first bin at which the counts so far reach the percentage."""
-        seen = counts.cumsum(1)
-        return (seen < seen[:, -1:] * (self.percentile / 100)).sum(1)
+        seen = counts.cumsum(1).double()
+        return (100 * seen < self.percentile * seen[:, -1:]).sum(1)

@@ -14,7 +14,7 @@ from ..errors import CalibrationError, OperandError
 from .codes import Codes, encode
 from .observers import MinMax, Observer, State
 from .params import choose_params
-from .scheme import Scheme
+from .scheme import SMALLEST_SCALE, Scheme
 from .straight_through import fake_quantise
 
 VERSION = 1
@@ -163,7 +163,8 @@ class Quantizer(nn.Module):
         """Takes this scale and zero point, as an imported model has them.
 
         Args:
-            scale: finite, above 0; one, or one for each index of the scheme's axis.
+            scale: 2^-126 or more, finite; one, or one for each index of the scheme's
+                axis.
             zero_point: whole numbers, quant_min … quant_max; 0 for symmetric codes.
 
         Raises:
@@ -210,19 +211,20 @@ class Quantizer(nn.Module):
         low, high = self.scheme.quant_min, self.scheme.quant_max
         if self.scheme.symmetric:
             low = high = 0
+        scale = scale.float()
         if scale.numel() != zero_point.numel() or (
             scale.numel() != 1 and self.scheme.axis is None
         ):
             problem = f"{scale.numel()} scales and {zero_point.numel()} zero points"
-        elif not bool(((scale > 0) & scale.isfinite()).all()):
+        elif not bool(((scale >= SMALLEST_SCALE) & scale.isfinite()).all()):
             problem = f"scales from {scale.min():.4g} to {scale.max():.4g}"
         elif not bool(((zero_point >= low) & (zero_point <= high)).all()):
             problem = f"zero points from {zero_point.min()} to {zero_point.max()}"
         else:
             return
         raise OperandError(
-            f"{self._title} got {problem}; {self.scheme} needs finite scales above 0 "
-            f"and as many zero points, each {low} … {high}."
+            f"{self._title} got {problem}; {self.scheme} needs finite float32 "
+            f"scales of at least 2^-126 and as many zero points, each {low} … {high}."
         )
 
     @property
@@ -236,12 +238,9 @@ class Quantizer(nn.Module):
             span = f"{self.scale.min():.4g} … {self.scale.max():.4g}"
             return f"frozen: {self.scale.numel()} scales {span}"
         scale, zero = float(self.scale), int(self.zero_point)
-        low, high = ((q - zero) * scale for q in self._limits)
+        ends = self.scheme.quant_min, self.scheme.quant_max
+        low, high = ((code - zero) * scale for code in ends)
         return f"frozen: scale {scale:.4g}, zero point {zero}, {low:.4g} … {high:.4g}"
-
-    @property
-    def _limits(self) -> tuple[int, int]:
-        return self.scheme.quant_min, self.scheme.quant_max
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Quantizer:
         """Moves between devices but keeps types: half a scale is another scale."""

@@ -33,11 +33,14 @@ def build_catalogue(
         names: designs to build; by default all that the families ship.
 
     Raises:
-        TableError: if two names describe one table.
+        TableError: if two names describe one table, or the folder cannot be written.
         BackendError: if python-flint is missing, which finds the factors.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise TableError(f"{target} cannot be made a folder: {problem}.") from problem
     chosen = list(shipped_names() if names is None else names)
     written: list[Path] = []
     sections: list[str] = []

@@ -65,6 +65,5 @@ def _content(mul: Multiplier) -> str:
 
 
 def _next(mul: Multiplier) -> str:
-    if not mul.metrics().ep:
-        return f"ax.approximate(model, mul), axsim report {mul.name}"
-    return f"ax.plot.error_heatmap(mul), axsim report {mul.name}"
+    page = 'ax.report(mul, "page.html")'
+    return f"ax.plot.error_heatmap(mul), {page}" if mul.metrics().ep else page

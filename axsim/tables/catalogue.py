@@ -17,7 +17,7 @@ from .cost import MODEL_UNITS, Cost
 from .metrics import IntTable
 
 if TYPE_CHECKING:
-    from .multiplier import Multiplier
+    from .multiplier import Content, Multiplier
 
 INDEX = "index.toml"
 FACTORS = "factors.npz"
@@ -36,6 +36,11 @@ class ShippedEntry:
     rank: int
     figures: dict[str, float]  #: mae, wce, bias, mse, variance, ep, mre, wcre
     cost: Cost | None
+
+    @property
+    def content(self) -> Content:
+        """As `Multiplier.content`."""
+        return self.sha256, self.bits, self.signed
 
 
 def data_folder() -> Path:
@@ -99,10 +104,10 @@ def shipped_table(name: str) -> Multiplier:
     return mul
 
 
-def find_shipped(sha256: str) -> ShippedEntry | None:
+def find_shipped(mul: Multiplier) -> ShippedEntry | None:
     """The shipped table of this content, if there is one."""
-    name = _by_hash().get(sha256)
-    return _entry(name) if name else None
+    candidates = map(_entry, _by_hash().get(mul.sha256, ()))
+    return next((e for e in candidates if e.content == mul.content), None)
 
 
 def multipliers(pattern: str = "*") -> list[Multiplier]:
@@ -126,10 +131,8 @@ def multipliers(pattern: str = "*") -> list[Multiplier]:
 
 def stored_factors(mul: Multiplier) -> tuple[IntTable, IntTable] | None:
     """The factors of a shipped table's error, as stored; None for any other table."""
-    if mul.sha256 not in _by_hash():
-        return None
     path = data_folder() / FACTORS
-    if not path.exists():
+    if find_shipped(mul) is None or not path.exists():
         return None
     with np.load(path, allow_pickle=False) as store:
         key = factor_key(mul)
@@ -164,10 +167,13 @@ def _sections() -> dict[str, str]:
 
 
 @cache
-def _by_hash() -> dict[str, str]:
-    found = ((re.search(r'^sha256 = "(\w+)"', body, re.M), name)
-             for name, body in _sections().items())  # fmt: skip
-    return {match[1]: name for match, name in found if match}
+def _by_hash() -> dict[str, tuple[str, ...]]:
+    """Names by hash, which tables of other widths or signs may share."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, body in _sections().items():
+        if match := re.search(r'^sha256 = "(\w+)"', body, re.M):
+            found[match[1]] = (*found.get(match[1], ()), name)
+    return found
 
 
 @cache

@@ -22,7 +22,7 @@ from .catalogue import stored_factors
 from .metrics import IntTable
 
 if TYPE_CHECKING:
-    from .multiplier import Multiplier
+    from .multiplier import Content, Multiplier
 
 CACHE_SIZE = 64
 # LLL cost grows with rank and with the size of the relations between the rows; see
@@ -31,7 +31,7 @@ CACHE_SIZE = 64
 EFFORT_LIMIT = 1_000_000
 BOTH_SIDES_UP_TO = 100_000
 
-_cache: OrderedDict[tuple[str, str], Factors] = OrderedDict()
+_cache: OrderedDict[tuple[Content, str], Factors] = OrderedDict()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,7 +110,7 @@ def factorise(mul: Multiplier, of: str = "error") -> Factors:
     """
     if of not in ("error", "table"):
         raise TableError(f"factors: of={of!r}; choose 'error' or 'table'.")
-    key = (f"{mul.sha256}{mul.signed}", of)
+    key = (mul.content, of)
     if key not in _cache:
         matrix = mul.error if of == "error" else mul.table
         stored = stored_factors(mul) if of == "error" else None

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import os
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import TableError, close_names
 from .catalogue import shipped_names, shipped_table
-from .multiplier import MAX_BITS, Multiplier, Signed, both
+from .multiplier import Multiplier, Signed, both, widths
 from .naming import Stated, conventional_prefix, stated_operands
 from .readers import Numbers, TableFile, extensions, find_reader
 from .recognise import recognise
@@ -83,15 +83,27 @@ def load_multipliers(
         signed, bits, allow_compile: as for `load_multiplier`, for every file.
 
     Raises:
-        TableError: where a pattern matches nothing or two tables have one name.
+        TableError: where a pattern matches nothing, two tables have one name or files
+            are not tables; it names them all.
     """
     given = [patterns] if isinstance(patterns, str | Path) else patterns
     sources = dict.fromkeys(found for item in given for found in _expand(str(item)))
     _check_distinct(list(sources))
-    return [
-        load_multiplier(each, signed=signed, bits=bits, allow_compile=allow_compile)
-        for each in sources
-    ]
+    found: list[Multiplier] = []
+    problems: list[str] = []
+    for each in sources:
+        try:
+            found.append(
+                load_multiplier(
+                    each, signed=signed, bits=bits, allow_compile=allow_compile
+                )
+            )
+        except TableError as problem:
+            problems.append(str(problem))
+    if problems:
+        several = f"{len(problems)} of {len(sources)} tables are not usable:\n  "
+        raise TableError((several if len(problems) > 1 else "") + "\n  ".join(problems))
+    return found
 
 
 def save_multiplier(mul: Multiplier, path: str | Path) -> Path:
@@ -116,8 +128,8 @@ def save_multiplier(mul: Multiplier, path: str | Path) -> Path:
             f"written as {' or '.join(WRITABLE)}."
         )
     _check_name(mul, target)
-    # Not seen under its name before it is complete.
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # Not seen under its name before it is complete; no other writer has this name.
+    part = target.with_name(f".{uuid4().hex}.part")
     try:
         with part.open("xb") as stream:
             if target.suffix.lower() == ".npy":
@@ -151,13 +163,10 @@ def _mode(path: Path) -> int | None:
 
 
 def _check_file(path: Path) -> None:
-    mode = _mode(path)
-    if mode is None:
-        near = close_names(path.name, [*_siblings(path), *shipped_names()])
-        raise TableError(
-            f"there is no file {str(path)!r}.{near} Give the path of a table, or the "
-            "name of a shipped one."
-        )
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as problem:
+        raise TableError(_absence(path, problem)) from problem
     if stat.S_ISDIR(mode):
         raise TableError(
             f"{path} is a folder; load_multiplier reads one file, load_multipliers "
@@ -165,6 +174,19 @@ def _check_file(path: Path) -> None:
         )
     if not stat.S_ISREG(mode):
         raise TableError(f"{path} is not a regular file; copy the table to one.")
+
+
+def _absence(path: Path, problem: Exception) -> str:
+    """Why there is nothing to read, and what may have been meant."""
+    if not isinstance(problem, FileNotFoundError | NotADirectoryError | ValueError):
+        return f"{path} could not be read: {problem}."
+    if isinstance(problem, FileNotFoundError) and path.is_symlink():
+        return f"{path} is a link to {path.readlink()}, and there is no such file."
+    near = close_names(path.name, [*_siblings(path), *shipped_names()])
+    return (
+        f"there is no file {str(path)!r}.{near} Give the path of a table, or the name "
+        "of a shipped one."
+    )
 
 
 def _siblings(path: Path) -> list[str]:
@@ -202,21 +224,20 @@ def _describe(
         signed = stated.signed
     if bits is None and stated is not None:
         bits = stated.bits
-    if bits is not None and not all(1 <= width <= MAX_BITS for width in bits):
-        raise TableError(
-            f"{path.name}: operands of {bits[0]}x{bits[1]} bits; tables have 1 to "
-            f"{MAX_BITS} bits an operand."
+    try:
+        return TableFile(
+            path, both(signed), None if bits is None else widths(bits), allow_compile
         )
-    return TableFile(path, both(signed), bits, allow_compile)
+    except TableError as problem:
+        raise TableError(f"{path.name}: {problem}") from problem
 
 
 def _check_operands(
     mul: Multiplier, signed: Signed | None, bits: tuple[int, int] | None
 ) -> None:
     """Refuses arguments that contradict a shipped table."""
-    if (signed is not None and both(signed) != mul.signed) or bits not in (
-        None,
-        mul.bits,
+    if (signed is not None and both(signed) != mul.signed) or (
+        bits is not None and widths(bits) != mul.bits
     ):
         raise TableError(
             f"{mul.name} is shipped as {mul.operands}; signed={signed}, bits={bits} do "
@@ -226,26 +247,38 @@ def _check_operands(
 
 def _expand(item: str) -> list[str | Path]:
     """The files or shipped names that one pattern stands for."""
+    try:
+        return _matches(item)
+    except OSError as problem:
+        raise TableError(f"{item} could not be read: {problem}.") from problem
+
+
+def _matches(item: str) -> list[str | Path]:
+    if not item:
+        raise TableError('"" names no table; is a variable of the shell not set?')
     path = Path(item)
     mode = _mode(path)
     if mode is not None and stat.S_ISDIR(mode):
-        known = extensions()
-        found = sorted(each for each in path.iterdir() if each.suffix.lower() in known)
+        found = _table_files(each for each in path.iterdir() if each.name[0] != ".")
         if not found:
             raise TableError(
-                f"the folder {item} holds no table; tables are {', '.join(known)}."
+                f"the folder {item} holds no table; tables are "
+                f"{', '.join(extensions())}."
             )
         return [*found]
     if mode is not None or not glob.has_magic(item):
         return [item if _is_shipped_name(item) else path]
     # Path.glob refuses absolute patterns.
-    matches = (Path(each) for each in glob.glob(item, recursive=True))  # noqa: PTH207
-    known = extensions()
-    files = sorted(p for p in matches if p.is_file() and p.suffix.lower() in known)
+    found = _table_files(map(Path, glob.glob(item, recursive=True)))  # noqa: PTH207
     names = [name for name in shipped_names() if fnmatchcase(name, item)]
-    if not files and not names:
+    if not found and not names:
         raise TableError(f"no file and no shipped table matches {item!r}.")
-    return [*files] or [*names]
+    return [*found] or [*names]
+
+
+def _table_files(paths: Iterable[Path]) -> list[Path]:
+    known = extensions()
+    return sorted(p for p in paths if p.suffix.lower() in known and not p.is_dir())
 
 
 def _check_distinct(sources: list[str | Path]) -> None:

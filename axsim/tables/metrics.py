@@ -117,7 +117,7 @@ def _measure_uniform(error: IntTable, exact: IntTable) -> Metrics:
         bias=total / count,
         mse=squares / count,
         variance=(count * squares - total * total) / (count * count),
-        ep=np.count_nonzero(absolute) / count,
+        ep=int(np.count_nonzero(absolute)) / count,
         mre=float(relative.mean()) if relative.size else 0.0,
         wcre=float(relative.max()) if relative.size else 0.0,
         full_scale=count,
@@ -155,7 +155,12 @@ def pair_weights(
 
 
 def _histogram(name: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> Weights:
-    weights = np.asarray(values, dtype=np.float64)
+    try:
+        weights = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as problem:
+        raise TableError(
+            f"metrics: histogram {name} is no array: {problem}."
+        ) from problem
     if weights.shape != shape:
         raise TableError(
             f"metrics: histogram {name} has shape {weights.shape}, the table needs "
@@ -165,4 +170,5 @@ def _histogram(name: str, values: npt.ArrayLike, shape: tuple[int, ...]) -> Weig
         raise TableError(
             f"metrics: histogram {name} must hold finite counts >= 0, not all zero."
         )
-    return weights
+    # Scaled, so that products and sums of extreme counts stay within float64.
+    return weights / weights.max()

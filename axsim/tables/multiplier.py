@@ -26,6 +26,7 @@ MAX_BITS = 8
 INT32 = np.iinfo(np.int32)
 
 Signed = bool | tuple[bool, bool]
+Content = tuple[str, tuple[int, int], tuple[bool, bool]]  #: sha256, bits, signed
 
 
 def operand_values(bits: int, signed: bool) -> npt.NDArray[np.int32]:
@@ -74,9 +75,11 @@ class Multiplier:
     identity: Identity | None = None
 
     def __post_init__(self) -> None:
-        table = np.array(_integers(self.table, self.name), dtype=np.int32, order="C")
+        given = np.asarray(self.table)
+        table = np.array(_integers(given, self.name), dtype=np.int32, order="C")
         table.flags.writeable = False
         object.__setattr__(self, "table", table)
+        object.__setattr__(self, "signed", both(self.signed))
 
     @classmethod
     def from_array(
@@ -120,11 +123,11 @@ class Multiplier:
         Raises:
             TableError: if the widths or the returned products cannot make a table.
         """
-        if not all(1 <= width <= MAX_BITS for width in bits):
-            raise TableError(f"from_function: bits={bits}; each width must be 1 to 8.")
         signs = both(signed)
-        a = operand_values(bits[0], signs[0]).astype(np.int64)
-        b = operand_values(bits[1], signs[1]).astype(np.int64)
+        a, b = (
+            operand_values(width, sign).astype(np.int64)
+            for width, sign in zip(widths(bits), signs, strict=True)
+        )
         table = _tabulate(function, a, b)
         return cls(table, signs, name, f"function {function_name(function)}", cost)
 
@@ -135,14 +138,10 @@ class Multiplier:
         """Same products on the same kind of operands; name and cost do not matter."""
         if not isinstance(other, Multiplier):
             return NotImplemented
-        return (self.sha256, self.bits, self.signed) == (
-            other.sha256,
-            other.bits,
-            other.signed,
-        )
+        return self.content == other.content
 
     def __hash__(self) -> int:
-        return hash((self.sha256, self.bits, self.signed))
+        return hash(self.content)
 
     def __repr__(self) -> str:
         return f"<Multiplier {self.name}: {self.operands}, {self.sha256[:8]}>"
@@ -172,6 +171,11 @@ class Multiplier:
         return hashlib.sha256(
             self.table.astype("<i4", copy=False).tobytes()
         ).hexdigest()
+
+    @property
+    def content(self) -> Content:
+        """What tells this table from any other: the hash does not know its shape."""
+        return self.sha256, self.bits, self.signed
 
     @cached_property
     def exact(self) -> IntTable:
@@ -254,8 +258,8 @@ class Multiplier:
             self,
             table=self.table.T,
             signed=(self.signed[1], self.signed[0]),
-            name=f"{self.name}_swapped",
-            source=f"{self.source}, operands swapped",
+            name=_toggled(self.name, "_swapped"),
+            source=_toggled(self.source, ", operands swapped"),
             identity=transposed_identity(self.identity),
         )
 
@@ -266,9 +270,47 @@ class Multiplier:
         return save_multiplier(self, path)
 
 
-def both(signed: Signed) -> tuple[bool, bool]:
-    """A signedness for each operand."""
-    return signed if isinstance(signed, tuple) else (signed, signed)
+def both(signed: Any) -> tuple[bool, bool]:
+    """A signedness for each operand, from one for both or a pair.
+
+    Raises:
+        TableError: for anything else; a word or None must not pass for True or False.
+
+    Example:
+        >>> both(True), both((True, False))
+        ((True, True), (True, False))
+    """
+    pair = tuple(signed) if isinstance(signed, tuple | list) else (signed, signed)
+    if len(pair) != 2 or not all(isinstance(each, bool | np.bool_) for each in pair):
+        raise TableError(
+            f"signed={signed!r}; choose True or False, or a pair such as (True, False) "
+            "for operands a and b."
+        )
+    return bool(pair[0]), bool(pair[1])
+
+
+def widths(bits: Any) -> tuple[int, int]:
+    """The widths of both operands, checked.
+
+    Raises:
+        TableError: for anything but two whole numbers from 1 to 8.
+
+    Example:
+        >>> widths((8, 4))
+        (8, 4)
+    """
+    pair = tuple(bits) if isinstance(bits, tuple | list) else ()
+    fits = (isinstance(n, int | np.integer) and 1 <= n <= MAX_BITS for n in pair)
+    if len(pair) != 2 or not all(fits):
+        raise TableError(
+            f"bits={bits!r}; operands have 1 to {MAX_BITS} bits each, as in "
+            "bits=(8, 4)."
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _toggled(text: str, ending: str) -> str:
+    return text.removesuffix(ending) if text.endswith(ending) else text + ending
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -338,7 +380,8 @@ def _integers(table: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
                 f"{name}: entry [{a}, {b}] is {table[a, b]}; a table holds whole "
                 "numbers."
             )
-    low, high = table.min(), table.max()
+    # As Python numbers: in a narrow type the limits themselves would overflow.
+    low, high = table.min().item(), table.max().item()
     if low < INT32.min or high > INT32.max:
         raise TableError(
             f"{name}: values run from {low} to {high}; a table holds int32, "

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import AxsimWarning
 from .catalogue import ShippedEntry, find_shipped, shipped_entry, shipped_names
 from .cost import Cost
+from .misreading import misreading
 from .multiplier import Multiplier
 from .registry import ORIGIN, Circuit, circuit_names, circuits, later_names
 
@@ -82,7 +83,8 @@ def recognise(mul: Multiplier) -> Multiplier:
     """The same multiplier with its identity, and its cost if it had none.
 
     Warns with `AxsimWarning` where the name belongs to another circuit, where a known
-    circuit is transposed and where a signed table has the defect of AdaPT's converter.
+    circuit is transposed, where a signed table has the defect of AdaPT's converter and
+    where an unknown table makes more sense with other operands.
 
     Args:
         mul: any multiplier; one that is not known comes back as it is.
@@ -115,10 +117,8 @@ def _find(mul: Multiplier) -> _Match | None:
 
 
 def _look_up(mul: Multiplier, transposed: bool) -> _Match | None:
-    entry = find_shipped(mul.sha256)
-    if entry is not None and (entry.bits, entry.signed) != (mul.bits, mul.signed):
-        entry = None
-    published = circuits().get((mul.sha256, mul.bits, mul.signed), ())
+    entry = find_shipped(mul)
+    published = circuits().get(mul.content, ())
     return _Match(published, entry, transposed) if published or entry else None
 
 
@@ -140,7 +140,9 @@ def _problems(mul: Multiplier, match: _Match | None) -> Iterator[str]:
     """What is probably not as the user thinks, one sentence each."""
     label = f"{mul.name} ({mul.source})"
     claim = _other_claim(mul.name, match)
-    if match is None and has_adapt_defect(mul):
+    if match is None and (meant := misreading(mul)):
+        yield f"{label} is probably not what it was read as: {meant}."
+    elif match is None and has_adapt_defect(mul):
         yield (
             f"{label} shows the known defect of AdaPT's table converter: each product "
             "of two negative operands is that of their magnitudes, but those of mixed "

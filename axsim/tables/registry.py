@@ -8,6 +8,7 @@ from functools import cache
 
 from .catalogue import data_folder
 from .cost import Cost
+from .multiplier import Content
 
 ORIGIN = "EvoApproxLib"
 
@@ -30,13 +31,10 @@ class Circuit:
     cost: Cost
 
 
-Key = tuple[str, tuple[int, int], tuple[bool, bool]]  #: sha256, bits, signed
-
-
 @cache
-def circuits() -> dict[Key, tuple[Circuit, ...]]:
+def circuits() -> dict[Content, tuple[Circuit, ...]]:
     """The circuits by content; two tables have two circuits each."""
-    found: dict[Key, tuple[Circuit, ...]] = {}
+    found: dict[Content, tuple[Circuit, ...]] = {}
     path = data_folder() / "registry.csv"
     with path.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):

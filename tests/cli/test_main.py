@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -52,6 +54,17 @@ def test_an_error_is_one_line_and_exit_status_2(
         "TableError: there is no file 'nowhere.bin'. Give the path of a table, or the "
         "name of a shipped one.\n"
     )
+
+
+def test_a_terminal_that_lacks_a_character_shows_a_question_mark() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "axsim", "tables", "list", "mul8u_exact"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "? exact 8x8" in result.stdout
 
 
 def test_a_warning_of_axsim_is_one_line(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.errors import OperandError
@@ -47,6 +47,7 @@ def values(seed: int, *shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_equals_the_scalar_twin(scheme: Scheme, data: st.DataObject) -> None:
     scale = data.draw(st.floats(2.0**-126, 2.0**100, width=32))
@@ -64,6 +65,7 @@ def test_equals_the_scalar_twin(scheme: Scheme, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@settings(max_examples=60, deadline=None)
 @given(scale=st.floats(2.0**-100, 2.0**100, width=32), data=st.data())
 def test_values_are_exact_products_and_encode_to_themselves(
     scheme: Scheme, scale: float, data: st.DataObject

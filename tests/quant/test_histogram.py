@@ -7,7 +7,7 @@ from itertools import chain
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.errors import OperandError
@@ -31,6 +31,7 @@ def slow(values: list[float], bins: int) -> tuple[int, list[int]]:
     return exponent, counts
 
 
+@settings(max_examples=60, deadline=None)
 @given(values=LISTS, bins=st.sampled_from([16, 64, 1024]))
 def test_equals_the_slow_twin(values: list[float], bins: int) -> None:
     histogram = count(torch.tensor(values), None, bins)
@@ -41,6 +42,7 @@ def test_equals_the_slow_twin(values: list[float], bins: int) -> None:
     assert histogram.high.item() == max(values)
 
 
+@settings(max_examples=60, deadline=None)
 @given(batches=st.lists(LISTS, min_size=2, max_size=5), data=st.data())
 def test_batches_and_their_order_make_no_difference(
     batches: list[list[float]], data: st.DataObject

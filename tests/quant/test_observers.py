@@ -23,7 +23,7 @@ def watch(observer: Observer, batches: list[torch.Tensor], axis: int | None) -> 
 
 
 @pytest.mark.parametrize("axis", [None, 1, 2])
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(cuts=st.sets(st.integers(1, 11)), seed=st.integers(0, 99))
 def test_min_max_does_not_depend_on_batches(
     axis: int | None, cuts: set[int], seed: int

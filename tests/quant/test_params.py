@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.quant.codes import decode, encode
@@ -96,6 +96,7 @@ def test_the_larger_side_decides_a_symmetric_scale() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@settings(max_examples=60, deadline=None)
 @given(ends=st.tuples(FLOATS, FLOATS))
 def test_the_range_is_covered_and_zero_is_exact(
     scheme: Scheme, ends: tuple[float, float]
@@ -129,6 +130,21 @@ def test_a_constant_tensor_keeps_its_value_to_half_a_step(
     error = (decode(encode(x, *params, scheme), *params, scheme) - x).abs()
     unseen = scheme.symmetric and not scheme.signed and value < 0
     assert unseen or bool((error <= params[0] * 0.5001).all())
+
+
+def test_a_range_wider_than_the_largest_float32() -> None:
+    scale, zero_point = choose_params(torch.tensor(-3e38), torch.tensor(3e38), Scheme())
+    assert float(scale) == pytest.approx(6e38 / 255, rel=1e-6)
+    assert zero_point == 128
+
+
+def test_half_up_zero_point_is_exact_just_below_a_half() -> None:
+    # Adding a half to this quotient in float32 would give 1.
+    low = torch.tensor(0.5).nextafter(torch.tensor(0.0)).neg()
+    scale, zero_point = choose_params(
+        low, torch.tensor(254.5), Scheme(rounding="half_up")
+    )
+    assert (scale, zero_point) == (1.0, 0)
 
 
 def test_infinite_and_nan_ranges_never_look_plausible() -> None:

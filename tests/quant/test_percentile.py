@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.errors import OperandError
@@ -16,6 +16,7 @@ from axsim.quant.scheme import PerAxis, Scheme
 SYMMETRIC = Scheme(signed=True, symmetric=True)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     x=st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=200),
     percentile=st.sampled_from([60.0, 90.0, 99.0, 99.99, 100.0]),
@@ -50,6 +51,15 @@ def test_outliers_are_left_out_and_one_sided_values_stay_so() -> None:
     low, high = observer.range(observer.measure(x, None), Scheme())
     assert low.item() == 0
     assert high.item() == 1024 / 4096 * 5
+
+
+def test_counts_beyond_float32_are_compared_exactly() -> None:
+    counts = torch.zeros(1, 16, dtype=torch.int64)
+    ends = torch.tensor([0.0]), torch.tensor([8.0])
+    for short, end in ((0, 1.0), (1, 2.0)):
+        counts[0, 8:11] = torch.tensor([99_990_000 - short, 9_999 + short, 1])
+        state = (counts, torch.zeros(1, dtype=torch.int32), *ends)
+        assert Percentile(99.99, bins=16).range(state, Scheme())[1] == end
 
 
 def test_an_axis_has_a_range_for_each_index() -> None:

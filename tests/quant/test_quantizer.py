@@ -84,7 +84,7 @@ def test_dynamic_makes_nan_visible() -> None:
 @pytest.mark.parametrize(
     "observer", [MinMax(), Percentile(90.0, bins=256), MSE(steps=8, bins=256)], ids=str
 )
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_frozen_ranges_do_not_depend_on_batches(
     observer: Observer, data: st.DataObject
@@ -182,7 +182,8 @@ def test_fix_takes_imported_parameters() -> None:
     [
         (Scheme(), [0.1, 0.2], [0, 0], "2 scales and 2 zero points"),
         (Scheme(granularity=PerAxis(0)), [0.1, 0.2], [0], "2 scales and 1 zero points"),
-        (Scheme(), [0.0], [0], "scales from 0 to 0"),
+        (Scheme(), [0.0], [0], "scales from 0 to 0.*at least 2"),
+        (Scheme(), [1e-40], [0], "scales from 1e-40 to 1e-40"),
         (Scheme(), [float("nan")], [0], "scales from nan to nan"),
         (Scheme(), [float("inf")], [0], "scales from inf to inf"),
         (Scheme(), [0.1], [256], "zero points from 256 to 256.*each 0 … 255"),

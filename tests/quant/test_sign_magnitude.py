@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.errors import OperandError
@@ -21,6 +21,7 @@ def test_golden_of_four_bits_is_itself() -> None:
     assert torch.allclose(sign_magnitude(x, 4), x, rtol=0, atol=2e-7)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=30),
     st.integers(1, 8),

@@ -23,6 +23,7 @@ from axsim.tables.catalogue import (
     shipped_table,
 )
 from axsim.tables.files import load_multiplier
+from axsim.tables.multiplier import Multiplier
 
 
 def test_the_catalogue_is_large_and_mixed() -> None:
@@ -54,7 +55,8 @@ def test_the_index_tells_the_truth(name: str) -> None:
     for figure, value in entry.figures.items():
         assert getattr(metrics, figure) == pytest.approx(value, rel=1e-9)
     assert mul.cost == entry.cost
-    assert find_shipped(mul.sha256) == entry
+    assert find_shipped(mul) == entry
+    assert find_shipped(Multiplier(mul.table, (not mul.signed[0], False))) is None
 
 
 def test_the_whole_catalogue_is_built_anew_byte_for_byte(tmp_path: Path) -> None:
@@ -71,6 +73,12 @@ def test_the_whole_catalogue_is_built_anew_byte_for_byte(tmp_path: Path) -> None
 def test_one_table_under_two_names_is_not_built(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="are one table; ship one of them"):
         build_catalogue(tmp_path, ["mul8u_exact", "mul8u_wallace"])
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TableError, match=r"file cannot be made a folder: .*exists"):
+        build_catalogue(tmp_path / "file", ["mul4u_exact"])
 
 
 def test_loading_by_name_and_by_file_agree() -> None:

@@ -113,6 +113,13 @@ def test_equal_tables_share_their_factors() -> None:
     assert Multiplier.from_array(table, signed=True).factors() is not one
 
 
+def test_tables_of_one_hash_but_other_widths_do_not() -> None:
+    """The hash is of the bytes: those of 8x4 and 4x8 zeros are the same."""
+    for shape in ((256, 16), (16, 256)):
+        zero = Multiplier.from_array(np.zeros(shape, int), signed=False)
+        assert zero.factors("table").product().shape == shape
+
+
 def test_wrong_factors_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = np.ones((16, 1), np.int32), np.ones((1, 16), np.int32)
     monkeypatch.setattr(factors_module, "stored_factors", lambda mul: wrong)

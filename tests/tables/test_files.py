@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,23 @@ def test_an_interrupted_save_leaves_the_old_file(
     assert [each.name for each in tmp_path.iterdir()] == ["made.npy"]
 
 
+def test_threads_may_save_to_one_path(tmp_path: Path) -> None:
+    muls = [make((4, 4), offset=offset) for offset in range(4)]
+    paths = [tmp_path / "mul4u_made.bin"] * 200
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(save_multiplier, muls * 50, paths))
+    assert load_multiplier(paths[0]) in muls
+    assert list(tmp_path.iterdir()) == paths[:1]
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to("elsewhere.bin")
+
+
+def link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
 def touch(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -117,13 +135,16 @@ def missing(path: Path) -> None:
         ("mul8u_x.bin", Path.mkdir, "is a folder; load_multiplier reads one file, "
          "load_multipliers every table in a folder"),
         ("mul8u_x.npy", os.mkfifo, "is not a regular file"),
+        ("mul8u_x.npy", link_to_nothing, r"mul8u_x\.npy is a link to elsewhere\.bin, "
+         "and there is no such file"),
+        ("mul8u_x.npy", link_to_itself, "could not be read: .*symbolic links"),
         ("mul8u_x.csv", touch, r"mul8u_x\.csv has the extension '\.csv'; tables are "
          r"read from \.bin, \.c, \.h, \.npy, \.npz, \.txt files"),
         ("x.bin", touch, r"x\.bin: are its operands signed or unsigned\? The name does "
          r"not say \(mul8s_\.\.\., mul8u_\.\.\.\); pass signed=True \(--signed\) or "
          r"signed=False \(--unsigned\)\."),
-        ("mul16u_x.bin", touch, r"mul16u_x\.bin: operands of 16x16 bits; tables have "
-         "1 to 8 bits"),
+        ("mul16u_x.bin", touch, r"mul16u_x\.bin: bits=\(16, 16\); operands have 1 to 8 "
+         "bits each"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_loaded(
@@ -142,11 +163,18 @@ def test_any_other_source_is_a_table_error(source: str) -> None:
         load_multiplier(source)
 
 
-@pytest.mark.parametrize("bits", [(0, 8), (8, 9), (-1, 2)])
-def test_widths_are_checked(tmp_path: Path, bits: tuple[int, int]) -> None:
+@pytest.mark.parametrize("bits", [(0, 8), (8, 9), (-1, 2), 8, "88", (8, 8, 8)])
+def test_widths_are_checked(tmp_path: Path, bits: Any) -> None:
     path = make().save(tmp_path / "x.bin")
-    with pytest.raises(TableError, match="tables have 1 to 8 bits an operand"):
+    with pytest.raises(TableError, match=r"x\.bin: bits=.* 1 to 8 bits each"):
         load_multiplier(path, signed=False, bits=bits)
+
+
+@pytest.mark.parametrize("signed", ["unsigned", (None, True), 0])
+def test_signedness_is_checked(tmp_path: Path, signed: Any) -> None:
+    path = make().save(tmp_path / "x.bin")
+    with pytest.raises(TableError, match=r"x\.bin: signed=.*; choose True or False"):
+        load_multiplier(path, signed=signed)
 
 
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,6 +227,41 @@ def test_patterns_are_files_folders_globs_and_shipped_names(
     assert names(load_multipliers(["sub/*", "./sub/mul8u_c.bin"])) == ["mul8u_c"]
 
 
+def test_a_folder_means_its_visible_table_files(tmp_path: Path) -> None:
+    make().save(tmp_path / "mul8u_a.npy")
+    (tmp_path / "._mul8u_a.npy").touch()
+    (tmp_path / "folder.bin").mkdir()
+    assert names(load_multipliers(tmp_path)) == ["mul8u_a"]
+    link_to_nothing(tmp_path / "mul8u_b.bin")
+    with pytest.raises(TableError, match=r"is a link to elsewhere\.bin"):
+        load_multipliers(tmp_path)
+
+
+def test_all_files_that_are_no_tables_are_named_at_once(tmp_path: Path) -> None:
+    make().save(tmp_path / "mul8u_a.npy")
+    for name in ("mul8u_b.bin", "README.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(TableError) as caught:
+        load_multipliers(tmp_path)
+    first, *rest = str(caught.value).splitlines()
+    assert first == "2 of 3 tables are not usable:"
+    assert [line.split()[0] for line in rest] == ["README.txt:", "mul8u_b.bin"]
+
+
+@pytest.mark.parametrize("pattern", [".", "*"])
+def test_a_folder_that_may_not_be_read_is_a_table_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    make().save(tmp_path / "mul8u_a.npy")
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(TableError, match=r"could not be read: .*Permission denied"):
+        load_multipliers(str(tmp_path / pattern))
+
+
 def test_patterns_that_find_nothing_are_errors(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="holds no table; tables are"):
         load_multipliers(tmp_path)
@@ -218,3 +281,8 @@ def test_two_tables_of_one_name_are_refused(tmp_path: Path) -> None:
         "fewer files."
     )
     assert isinstance(caught.value, AxsimError)
+
+
+def test_an_empty_pattern_is_not_the_current_folder() -> None:
+    with pytest.raises(TableError, match='"" names no table'):
+        load_multipliers("")

@@ -95,6 +95,19 @@ def test_a_pair_that_never_occurs_does_not_count() -> None:
     )
 
 
+@pytest.mark.parametrize("scale", [1e308, 1e-300, 5e-324])
+def test_the_size_of_counts_does_not_matter(scale: float) -> None:
+    mul = random_multiplier(3, (4, 4))
+    counts = np.full(16, scale)
+    assert close(mul.metrics(counts, counts), mul.metrics())
+
+
+def test_figures_are_plain_numbers() -> None:
+    mul = random_multiplier(4)
+    for figures in (mul.metrics(), mul.metrics(a=np.ones(256))):
+        assert {type(getattr(figures, f)) for f in vars(figures)} == {int, float}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -102,6 +115,8 @@ def test_a_pair_that_never_occurs_does_not_count() -> None:
         ({"b": [-1.0] * 16}, r"histogram b must hold finite counts >= 0"),
         ({"b": [math.nan] * 16}, r"histogram b must hold finite counts >= 0"),
         ({"joint": np.zeros((16, 16))}, r"histogram joint .* not all zero"),
+        ({"a": ["x"] * 16}, r"histogram a is no array: could not convert"),
+        ({"joint": [[1], [1, 2]]}, r"histogram joint is no array"),
         ({"a": np.ones(16), "joint": np.ones((16, 16))}, r"either joint= or"),
     ],
 )

@@ -97,9 +97,38 @@ def test_functions_that_make_no_table(function: Any, message: str) -> None:
         Multiplier.from_function(function, signed=False, bits=(2, 2))
 
 
-def test_widths_out_of_range() -> None:
-    with pytest.raises(TableError, match=r"bits=\(9, 8\); each width must be 1 to 8"):
-        exact(signed=False, bits=(9, 8))
+@pytest.mark.parametrize(
+    "bits", [(9, 8), (0, 8), 8, (8,), (8, 8, 8), (8.0, 8.0), "88", None]
+)
+def test_widths_are_two_numbers_from_1_to_8(bits: Any) -> None:
+    with pytest.raises(TableError, match=r"bits=.*; operands have 1 to 8 bits each"):
+        exact(signed=False, bits=bits)
+
+
+@pytest.mark.parametrize(
+    "signed", ["no", None, 1, ("s", "u"), (True,), (True, False, True), (None, True)]
+)
+def test_what_is_no_truth_value_is_no_signedness(signed: Any) -> None:
+    """A word would pass for True, None for False: both give wrong products."""
+    message = r"signed=.*; choose True or False, or a pair such as \(True, False\)"
+    for build in (Multiplier, lambda t, s: Multiplier.from_array(t, signed=s)):
+        with pytest.raises(TableError, match=message):
+            build(np.zeros((4, 4), int), signed)
+
+
+def test_one_signedness_serves_both_operands_however_it_is_given() -> None:
+    build: Any = Multiplier
+    table = np.arange(4).reshape(2, 2)
+    mixed = build(table, (True, False))
+    assert build.from_array(table, signed=[True, False]) == mixed
+    assert build(table, (np.True_, np.False_)) == mixed
+    assert build(table.tolist(), (True, False)) == mixed
+    assert build(table, True).signed == (True, True)
+
+
+def test_half_precision_tables_are_read_without_a_warning() -> None:
+    table = np.arange(16, dtype=np.float16).reshape(4, 4)
+    assert Multiplier.from_array(table, signed=False).table[3, 3] == 15
 
 
 @pytest.mark.parametrize(
@@ -163,6 +192,7 @@ def test_swapping_exchanges_the_operands(seed: int, signed: tuple[bool, bool]) -
     assert swapped.bits == (3, 5)
     assert np.array_equal(swapped.error, mul.error.T)
     assert swapped.swapped() == mul
+    assert swapped.swapped().name == mul.name
 
 
 def test_zero_preserving_looks_at_both_operands() -> None:
@@ -193,7 +223,9 @@ def test_the_card_answers_the_next_question() -> None:
     assert "symmetric, 0 times anything is 0, rank of the error" in card
     assert "cost      power 0.5 mW (here)\n            guessed by me\n" in card
     assert "no known circuit has this table (sha256 " in card
-    assert "ax.plot.error_heatmap(mul)" in card
+    assert card.endswith(
+        'next      ax.plot.error_heatmap(mul), ax.report(mul, "page.html")'
+    )
 
 
 def test_the_card_of_an_odd_table_names_what_is_odd() -> None:

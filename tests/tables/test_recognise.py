@@ -165,7 +165,8 @@ def test_narrow_tables_are_recognised_in_both_orders() -> None:
 
 
 def test_signedness_is_part_of_the_content() -> None:
-    signed = recognise(Multiplier(exact().table, (True, True)))
+    with pytest.warns(AxsimWarning, match="but 0 if its operands are unsigned"):
+        signed = recognise(Multiplier(exact().table, (True, True)))
     assert signed.identity is None
 
 
@@ -192,7 +193,7 @@ def test_a_shipped_table_is_known_by_its_content(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mul = Multiplier.from_function(lambda a, b: a * b + 2 * a, signed=False)
-    shipped = {mul.sha256: entry(mul, "mul8u_shipped_2")}
+    shipped = {mul: entry(mul, "mul8u_shipped_2")}
     monkeypatch.setattr(module, "find_shipped", shipped.get)
     found = recognise(mul)
     assert found.identity is not None
@@ -215,7 +216,7 @@ def test_a_shipped_name_is_taken_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_published_cost_goes_before_a_modelled_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shipped = {exact().sha256: entry(exact(), "mul8u_exact")}
+    shipped = {exact(): entry(exact(), "mul8u_exact")}
     monkeypatch.setattr(module, "find_shipped", shipped.get)
     mul = recognise(exact())
     assert mul.cost is not None and mul.cost.power == 0.391

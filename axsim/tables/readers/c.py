@@ -36,8 +36,14 @@ DRIVER = """\
 #include "model.c"
 #undef main
 
-static int64_t value(int64_t code, int bits, int is_signed) {{
+static int64_t axsim_value(int64_t code, int bits, int is_signed) {{
     return is_signed && (code >> (bits - 1)) ? code - ((int64_t)1 << bits) : code;
+}}
+
+/* Apart from main, whose names the model may use for its function. */
+static int64_t axsim_product(int64_t axsim_a, int64_t axsim_b) {{
+    return (int64_t){function}(axsim_value(axsim_a, {bits_a}, {signed_a}),
+                               axsim_value(axsim_b, {bits_b}, {signed_b}));
 }}
 
 int main(int count, char **arguments) {{
@@ -45,8 +51,7 @@ int main(int count, char **arguments) {{
     if (!out) return 1;
     for (int64_t a = 0; a < {rows}; a++)
         for (int64_t b = 0; b < {columns}; b++) {{
-            int64_t product = (int64_t){function}(value(a, {bits_a}, {signed_a}),
-                                                  value(b, {bits_b}, {signed_b}));
+            int64_t product = axsim_product(a, b);
             fwrite(&product, sizeof product, 1, out);
         }}
     return fclose(out) != 0;
@@ -107,10 +112,12 @@ def _driver(file: TableFile, function: str) -> str:
 
 
 def _compile(file: TableFile, folder: Path) -> None:
-    compiler = (
-        shlex.split(os.environ.get("CC", ""))
-        or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
-    )
+    try:
+        chosen = shlex.split(os.environ.get("CC", ""))
+    except ValueError as problem:
+        raise TableError(f"CC={os.environ['CC']!r} is no command: {problem}.") from None
+    found = [name for name in ("cc", "gcc", "clang") if shutil.which(name)]
+    compiler = chosen or found[:1]
     if not compiler or not shutil.which(compiler[0]):
         sought = f"no {' '.join(compiler)}" if compiler else "none of cc, gcc, clang"
         raise TableError(

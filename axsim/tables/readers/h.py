@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ...errors import TableError
 from . import Numbers, TableFile
 
-EXPECTED = "a .h table holds one array of numbers, name[256][256] = {{...}, ...};"
+EXPECTED = "a .h table holds one array of numbers, name[256][256] = {{...}, ...}"
 COMMENT = re.compile(r"/\*|//")
 # Possessive repeats: a hostile file must not make the search step back.
 OPENING = re.compile(r"=\s*+\{")
@@ -39,8 +39,8 @@ def read(file: TableFile) -> Numbers:
         found = f"several arrays ({', '.join(names[:MOST_NAMED])}{more})"
         found = found if arrays else "no initialised array"
         raise TableError(
-            f"{file.name} holds {found}; {EXPECTED} Keep the one you want in a file of "
-            "its own."
+            f"{file.name} holds {found}; {EXPECTED}. Keep the one you want in a file "
+            "of its own."
         )
     _, declaration, body = arrays[0]
     table = _table(file, body)
@@ -107,14 +107,14 @@ def _table(file: TableFile, body: str) -> Numbers:
     outside = ROW.sub("", body).strip(", \t\r\n")
     if outside.replace(",", "").strip():
         raise TableError(
-            f"{file.name}: {outside[:40]!r} stands between the rows; {EXPECTED}"
+            f"{file.name}: {outside[:40]!r} stands between the rows; {EXPECTED}."
         )
     rows = [_numbers(file, row) for row in ROW.findall(body)]
     ragged = next((i for i, row in enumerate(rows) if len(row) != len(rows[0])), None)
     if ragged is not None:
         raise TableError(
             f"{file.name}: row {ragged} has {len(rows[ragged])} numbers, row 0 has "
-            f"{len(rows[0])}; {EXPECTED}"
+            f"{len(rows[0])}; {EXPECTED}."
         )
     return np.array(rows)
 

@@ -15,7 +15,7 @@ EXPECTED = (
     "a .txt table has 256 rows of 256 numbers (2^a of 2^b for other widths), or one "
     "line 'a b value' for each pair of operands"
 )
-MOST_LINES = 1 << 16
+MOST_LINES = (1 << 16) + 1  # one for a heading, which is then named
 COMMENT = re.compile("#.*")
 #: Separators besides white space.
 SEPARATORS = str.maketrans(",;", "  ")
@@ -49,7 +49,7 @@ def _lines(file: TableFile) -> list[list[str]]:
         raise TableError(f"{file.name} holds no numbers; {EXPECTED}.")
     if len(lines) > MOST_LINES:
         raise TableError(
-            f"{file.name} has more than {MOST_LINES:,} lines of numbers; {EXPECTED}."
+            f"{file.name} has more than {1 << 16:,} lines of numbers; {EXPECTED}."
         )
     return lines
 

@@ -42,7 +42,8 @@ def random_crop(
         DataError: where the padded images are smaller than the square.
 
     Example:
-        >>> random_crop(torch.ones(2, 3, 32, 32), stream(0), pad=4).shape
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> random_crop(torch.ones(2, 3, 32, 32), generator, pad=4).shape
         torch.Size([2, 3, 32, 32])
     """
     padded = F.pad(images, (pad, pad, pad, pad))

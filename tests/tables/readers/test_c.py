@@ -59,6 +59,12 @@ def test_other_widths_a_main_and_several_functions() -> None:
         load(text, "mul3x2u_h.c")
 
 
+@pytest.mark.parametrize("name", ["value", "product", "a", "out", "count"])
+def test_a_model_may_call_its_function_as_it_likes(name: str) -> None:
+    mul = load(f"int {name}(int a, int b) {{ return a * b; }}", "mul2u_f.c")
+    assert not mul.error.any()
+
+
 def test_nothing_runs_unless_it_is_allowed(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     text = (
@@ -152,3 +158,9 @@ def test_files_beside_the_model_can_be_included(tmp_path: Path) -> None:
     assert mul == Multiplier.from_function(
         lambda a, b: a * b & ~1, signed=False, bits=(2, 2)
     )
+
+
+def test_a_compiler_that_is_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", '"')
+    with pytest.raises(TableError, match="is no command: No closing quotation"):
+        load(UNSIGNED, "mul8u_x.c")

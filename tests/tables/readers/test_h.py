@@ -8,6 +8,9 @@ from axsim import TableError
 
 SMALL = random_table((2, 2), -8, 8)
 
+# The readers are given noise, and recognition says that this is no table of products.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is probably not what it was read")
+
 
 @pytest.mark.parametrize(
     "declaration",

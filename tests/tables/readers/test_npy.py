@@ -9,6 +9,9 @@ from layouts import Table, load_content, random_table
 
 from axsim import TableError
 
+# The readers are given noise, and recognition says that this is no table of products.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is probably not what it was read")
+
 
 def saved(array: Any, **options: Any) -> bytes:
     stream = io.BytesIO()

@@ -21,6 +21,9 @@ WIDTH = st.integers(1, 8)
 SIGNS = st.tuples(st.booleans(), st.booleans())
 RANGES = st.sampled_from([(0, 255), (0, 65535), (-32768, 32767), (-(2**31), 2**31 - 1)])
 
+# The readers are given noise, and recognition says that this is no table of products.
+pytestmark = pytest.mark.filterwarnings("ignore:.* is probably not what it was read")
+
 
 @st.composite
 def multipliers(draw: st.DrawFn) -> Multiplier:
