@@ -129,7 +129,7 @@ def _run_swapped(call: Call, path: Path, sums: Any) -> None:
 
 
 def _windows(call: Call) -> Codes:
-    """uint8[N * pixels, K]: what each output pixel sees; the work is small where used."""
+    """uint8[N * pixels, K]: what each output pixel sees."""
     shape = call.shape
     x = call.x.reshape(shape.batch, shape.channels, *shape.size)
     border = [(0, 0), (0, 0), *((p, p) for p in shape.padding)]

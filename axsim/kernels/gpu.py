@@ -12,6 +12,8 @@ from ..errors import BackendError
 from .contract import check_codes
 from .table import Table
 
+NO_GPU = "torch sees no GPU (torch.cuda.is_available() is False)."
+
 
 def convolve(
     x: Tensor,
@@ -38,9 +40,13 @@ def matmul(a: Tensor, b: Tensor, table: Tensor, wide: bool, path: str) -> Tensor
     return _room("matmul").lut_matmul(a, b, table, path=path, wide=wide)
 
 
-def paths() -> dict[str, str | None]:
+def missing() -> dict[str, str | None]:
     """Every path on a GPU, with the reason why this machine lacks it."""
-    return dict.fromkeys(_room("paths").PATHS)
+    try:
+        names = _room("paths").PATHS
+    except BackendError as refusal:
+        return {"every path": str(refusal)}
+    return dict.fromkeys(names, None if torch.cuda.is_available() else NO_GPU)
 
 
 def _room(name: str) -> ModuleType:

@@ -15,7 +15,7 @@ from axsim.errors import BackendError
 from axsim.kernels import cpu, ops
 
 CONVS_BY_DIMENSIONS = {3: ops.lut_conv1d, 4: ops.lut_conv2d, 5: ops.lut_conv3d}
-RANDOM_CASES = 800
+RANDOM_CASES = 1200
 
 
 def run(case: Case, backend: str) -> npt.NDArray[Any]:

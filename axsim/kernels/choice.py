@@ -22,7 +22,7 @@ from .table import Table, table_of
 # Exchanged operands need the windows of all pixels in memory: only for few pixels.
 MOST_PIXELS = 256
 # Nanoseconds to write a window's code, and to turn a sum round.
-WINDOW, TURN = 1.0, 2.0
+WINDOW, TURN = 1.0, 3.0
 
 
 def choose(mul: Multiplier, shape: Convolution, device: torch.device | str) -> str:
