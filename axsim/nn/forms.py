@@ -11,7 +11,7 @@ operation it stands for. What it returns broadcasts against T.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Protocol
 
@@ -59,6 +59,10 @@ class Form(Protocol):
         """The gradient summed over all but the outputs."""
         ...
 
+    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
+        """The input with its padded taps written out, and the form that then fits."""
+        ...
+
 
 @dataclass(frozen=True)
 class LinearForm:
@@ -91,6 +95,9 @@ class LinearForm:
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.reshape(-1, gradient.shape[-1]).sum(0)
+
+    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
+        return x, self
 
 
 @dataclass(frozen=True)
@@ -161,6 +168,11 @@ class ConvolutionForm:
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.sum([0, *range(2, gradient.dim())])
+
+    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
+        border = [p for padding in reversed(self.padding) for p in (padding, padding)]
+        none = (0,) * len(self.padding)
+        return F.pad(x, border, value=value), replace(self, padding=none)
 
 
 def _whole(x: Tensor, w: Tensor, peak: int, *settings: object) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..kernels import ops
 from ..tables.multiplier import Multiplier
+from .forms import Form
 from .layer import Answer, ApproxLayer
 from .site import Site
 
@@ -46,6 +47,9 @@ class BatchedForm:
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.sum((0, 1))
+
+    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
+        return x, self
 
 
 class ApproxMatmul(ApproxLayer):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import AxsimError
 from ..quant.codes import integers, spread
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
@@ -157,40 +158,66 @@ def _operand_gradients(
     if circuit.gradient == "ste":
         return form.gradients(g, a.values(), w.values(), wanted)
     table = product_gradient(circuit.mul, circuit.gradient)
-    mapped_a, mapped_w = a.values(_on(table.beta, g)), w.values(_on(table.alpha, g))
-    over_x, over_w = form.gradients(g, mapped_a, mapped_w, wanted)
-    if over_x is not None and table.over_a is not None:
-        over_x = over_x + _terms_over_a(g, a, w, circuit, table)
-    if over_w is not None and table.over_w is not None:
-        over_w = over_w + _terms_over_w(g, a, w, circuit, table)
+    over_x = over_w = None
+    if wanted[0]:
+        over_x = _terms_over_a(g, a, w, circuit, table)
+    if wanted[1]:
+        over_w = _terms_over_w(g, a, w, circuit, table)
     return over_x, over_w
 
 
 def _terms_over_a(
     g: Tensor, a: Operand, w: Operand, circuit: Circuit, table: ProductGradient
 ) -> Tensor:
-    """sum_r p_r(q_a) * (transposed convolution of g with s_w q_r(q_w))."""
-    scale = spread(w.scale, w.raw, w.scheme)
+    """s_w g * (alpha(q_w) - z_w), plus sum_r p_r(q_a) (s_w g * q_r(q_w))."""
     shape = torch.empty(a.raw.shape, device=g.device)
-    total = torch.zeros_like(shape)
-    for p, q in zip(*map(torch.from_numpy, table.over_a or ()), strict=True):
-        mapped = q.to(g.device)[w.raw.int()] * scale
+
+    def spread_back(mapped: Tensor) -> Tensor:
         part, _ = circuit.form.gradients(g, shape, mapped, (True, False))
-        total += p.to(g.device)[a.raw.int()] * part
+        return _present(part)
+
+    total = spread_back(w.values(_on(table.alpha, g)))
+    scale = spread(w.scale, w.raw, w.scheme)
+    for p, q in _pairs(table.over_a, g):
+        total = total + p[a.raw.int()] * spread_back(q[w.raw.int()] * scale)
     return total
 
 
 def _terms_over_w(
     g: Tensor, a: Operand, w: Operand, circuit: Circuit, table: ProductGradient
 ) -> Tensor:
-    """sum_r t_r(q_w) * (weight gradient of g with s_a s_r(q_a))."""
+    """s_a g * (beta(q_a) - z_a), plus sum_r t_r(q_w) (s_a g * s_r(q_a)).
+
+    A padded tap is the code of 0 and, unless skipped, has a product like any other.
+    """
     shape = torch.empty(w.raw.shape, device=g.device)
-    total = torch.zeros_like(shape)
-    for s, t in zip(*map(torch.from_numpy, table.over_w or ()), strict=True):
-        mapped = s.to(g.device)[a.raw.int()] * a.scale
-        _, part = circuit.form.gradients(g, mapped, shape, (False, True))
-        total += t.to(g.device)[w.raw.int()] * part
+    zero = a.zero_point.reshape(1) % (1 << a.scheme.bits)
+
+    def correlate(numbers: Tensor, offset: Tensor | float) -> Tensor:
+        mapped = (numbers[a.raw.int()] - offset) * a.scale
+        at_zero = float((numbers[zero] - offset) * a.scale)
+        border = 0.0 if circuit.skip else at_zero
+        x, form = circuit.form.bordered(mapped, border)
+        _, part = form.gradients(g, x, shape, (False, True))
+        return _present(part)
+
+    total = correlate(_on(table.beta, g), a.zero_point.float())
+    for s, t in _pairs(table.over_w, g):
+        total = total + t[w.raw.int()] * correlate(s, 0.0)
     return total
+
+
+def _pairs(terms: Any, like: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The terms of a sum on the device, none where there are none."""
+    if terms is None:
+        return []
+    return list(zip(_on(terms[0], like), _on(terms[1], like), strict=True))
+
+
+def _present(part: Tensor | None) -> Tensor:
+    if part is None:
+        raise AxsimError("a wanted gradient was not computed; please report this.")
+    return part
 
 
 def _passed(gradient: Tensor | None, operand: Operand) -> Tensor | None:

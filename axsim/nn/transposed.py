@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..kernels import ops
 from ..tables.multiplier import Multiplier
+from .forms import Form
 from .layer import WeightedLayer
 
 
@@ -71,6 +72,9 @@ class TransposedForm:
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.sum([0, 2, 3])
+
+    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
+        return x, self
 
     def _spread(self, raw: Tensor, w: torch.Size) -> Tensor:
         """Products of all taps, (N, G·kh·kw·O/G, H, W), added into the output map."""
