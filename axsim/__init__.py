@@ -5,57 +5,72 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .errors import AxsimError as AxsimError
+from .errors import AxsimWarning as AxsimWarning
+from .errors import BackendError as BackendError
+from .errors import CalibrationError as CalibrationError
+from .errors import ConversionError as ConversionError
+from .errors import DataError as DataError
+from .errors import ModelError as ModelError
+from .errors import OperandError as OperandError
+from .errors import TableError as TableError
+from .tables.catalogue import multipliers as multipliers
+from .tables.files import load_multiplier as load_multiplier
+from .tables.files import load_multipliers as load_multipliers
+from .tables.multiplier import Multiplier as Multiplier
+
 if TYPE_CHECKING:
     from . import kernels as kernels
     from .analysis import plot as plot
     from .analysis.report import report as report
-    from .errors import AxsimError as AxsimError
-    from .errors import AxsimWarning as AxsimWarning
-    from .errors import BackendError as BackendError
-    from .errors import CalibrationError as CalibrationError
-    from .errors import ConversionError as ConversionError
-    from .errors import DataError as DataError
-    from .errors import ModelError as ModelError
-    from .errors import OperandError as OperandError
-    from .errors import TableError as TableError
+    from .nn.convert import approximate as approximate
+    from .nn.spec import Exact as Exact
+    from .nn.spec import LayerSpec as LayerSpec
+    from .nn.spec import Product as Product
+    from .nn.spec import Quant as Quant
+    from .nn.spec import Rule as Rule
     from .tables.build import build_catalogue as build_catalogue
-    from .tables.catalogue import multipliers as multipliers
-    from .tables.files import load_multiplier as load_multiplier
-    from .tables.files import load_multipliers as load_multipliers
-    from .tables.multiplier import Multiplier as Multiplier
 
 __version__ = "0.1.0"
 
-# Where each public name lives; a module is imported when a name is first used, so
-# that `import axsim` loads neither torch nor numba nor matplotlib.
+# Public names whose homes load torch, numba or matplotlib, or are seldom used: they
+# are imported when the name is first used.
 _HOMES = {
-    "AxsimError": ".errors",
-    "AxsimWarning": ".errors",
-    "BackendError": ".errors",
-    "CalibrationError": ".errors",
-    "ConversionError": ".errors",
-    "DataError": ".errors",
-    "ModelError": ".errors",
-    "OperandError": ".errors",
-    "TableError": ".errors",
-    "Multiplier": ".tables.multiplier",
+    "Exact": ".nn.spec",
+    "LayerSpec": ".nn.spec",
+    "Product": ".nn.spec",
+    "Quant": ".nn.spec",
+    "Rule": ".nn.spec",
+    "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
-    "load_multiplier": ".tables.files",
-    "load_multipliers": ".tables.files",
-    "multipliers": ".tables.catalogue",
+    "kernels": ".kernels",
+    "plot": ".analysis.plot",
     "report": ".analysis.report",
 }
-# Public names that are modules themselves.
-_MODULES = {"kernels": ".kernels", "plot": ".analysis.plot"}
-__all__ = [*_HOMES, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
+_MODULES = {"kernels", "plot"}
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+    "AxsimError",
+    "AxsimWarning",
+    "BackendError",
+    "CalibrationError",
+    "ConversionError",
+    "DataError",
+    "ModelError",
+    "Multiplier",
+    "OperandError",
+    "TableError",
+    "load_multiplier",
+    "load_multipliers",
+    "multipliers",
+    *_HOMES,
+]
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULES:
-        return import_module(_MODULES[name], __name__)
     if name not in _HOMES:
         raise AttributeError(f"module 'axsim' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name], __name__), name)
+    home = import_module(_HOMES[name], __name__)
+    value = home if name in _MODULES else getattr(home, name)
     globals()[name] = value
     return value
 

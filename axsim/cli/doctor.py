@@ -13,7 +13,7 @@ PACKAGES = ("torch", "numpy", "numba", "numba-cuda", "python-flint", "matplotlib
 
 
 def doctor() -> None:
-    """Show versions, devices, and the kernel paths that are here or why not."""
+    """Show versions, devices and kernel paths, and what is missing."""
     say(f"axsim {ax.__version__}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}")  # fmt: skip
     say(text_table([(name, _version(name)) for name in PACKAGES],

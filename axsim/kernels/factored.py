@@ -44,7 +44,7 @@ BLOCKS = 4
 # one channel share most of their codes.
 STEPS, STEPS_OF_ONE_TAP = 192, 96
 # Nanoseconds that a call takes besides, whatever its size.
-PACK_CALL = 30_000
+PACK_CALL = 20_000
 # Largest magnitude that one step adds to a lane.
 STEP_PEAK = 4 * 255 * 128
 # Beyond this the byte shuffle is faster on any shape; laying terms out takes memory.

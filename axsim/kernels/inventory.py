@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
-from ..errors import BackendError
 from ..tables.multiplier import Multiplier, exact_products
 from . import gpu
 from .contract import Convolution
@@ -47,8 +44,4 @@ def device_name(device: str = "cpu") -> str:
     Raises:
         BackendError: for a GPU where torch sees none.
     """
-    if device == "cpu":
-        return cpu_name()
-    if not torch.cuda.is_available():
-        raise BackendError(f"{gpu.NO_GPU} Use device='cpu'.")
-    return torch.cuda.get_device_name()
+    return cpu_name() if device == "cpu" else gpu.device_name()

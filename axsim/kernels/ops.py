@@ -235,9 +235,9 @@ def conv_on_gpu(
     wide: bool,
     backend: str,
 ) -> Tensor:
-    settings = (stride, padding, dilation)
-    path = _path_on_gpu(backend, table, signs)
-    return gpu.convolve(x, w, table, settings, groups, pad_code, wide, path)
+    shape = describe_convolution(x.shape, w.shape, stride, padding, dilation, groups)
+    known = table_behind(table, signs)
+    return gpu.convolve(x, w, table, known, shape, pad_code, wide, backend)
 
 
 @torch.library.register_fake("axsim::lut_conv", lib=library)
@@ -266,14 +266,15 @@ def matmul_on_cpu(
     # Rows are images of one pixel.
     (m, k), n = a.shape, b.shape[0]
     shape = Convolution(m, k, n, (1,), (1,), (1,), (0,), (1,), 1)
-    return _run(a, b, table_behind(table, signs), shape, 0, wide, backend).reshape(m, n)
+    known, names = table_behind(table, signs), ("a", "b")
+    return _run(a, b, known, shape, 0, wide, backend, names).reshape(m, n)
 
 
 @torch.library.impl(library, "lut_matmul", "CUDA")
 def matmul_on_gpu(
     a: Tensor, b: Tensor, table: Tensor, signs: int, wide: bool, backend: str
 ) -> Tensor:
-    return gpu.matmul(a, b, table, wide, _path_on_gpu(backend, table, signs))
+    return gpu.matmul(a, b, table, table_behind(table, signs), wide, backend)
 
 
 @torch.library.register_fake("axsim::lut_matmul", lib=library)
@@ -292,10 +293,7 @@ def _run(
     pad_code: int | None,
     wide: bool,
     backend: str,
+    names: tuple[str, str] = ("x", "w"),
 ) -> Tensor:
     path, swapped = choose_cpu(table, shape, wide, backend)
-    return cpu.convolve(x, w, table, shape, pad_code, wide, path, swapped)
-
-
-def _path_on_gpu(backend: str, table: Tensor, signs: int) -> str:
-    return gpu.choose(table_behind(table, signs)) if backend == "auto" else backend
+    return cpu.convolve(x, w, table, shape, pad_code, wide, path, swapped, names)
