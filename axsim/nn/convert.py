@@ -82,8 +82,20 @@ def approximate(
         module.__class__ = COUNTERPARTS[type(module)]
         adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
         adopted.adopt(spec, name)
+    _disable_fast_paths(net)
     calibrate(net, calibration)
     return net
+
+
+def _disable_fast_paths(net: nn.Module) -> None:
+    """Keeps torch from computing a whole encoder layer past its approximate parts."""
+    for module in net.modules():
+        is_encoder = isinstance(module, nn.TransformerEncoderLayer)
+        if is_encoder and any(isinstance(m, ApproxLayer) for m in module.modules()):
+            # What torch itself sets for an activation that the fast path lacks.
+            module.activation_relu_or_gelu = 0
+        if isinstance(module, nn.TransformerEncoder):
+            module.enable_nested_tensor = False
 
 
 def convertible(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -98,7 +98,7 @@ class Quantizer(nn.Module):
         return Codes(raw, scale, zero_point, self.scheme)
 
     def clipped(self, x: Tensor) -> Tensor:
-        """What of `x` is encoded; learned clips connect themselves to the graph here."""
+        """What of `x` is encoded; a learned clip joins the graph here."""
         return x
 
     def params(self, x: Tensor) -> tuple[Tensor, Tensor]:
