@@ -19,7 +19,7 @@ from axsim.nn.spec import Exact, LayerSpec, Quant, Rule
 from axsim.quant.scheme import Scheme
 from axsim.tables.multiplier import Multiplier
 from axsim.zoo.checkpoint import load_weights, shipped_weights
-from axsim.zoo.data.sources import load_data
+from axsim.zoo.data.digits import digits_folds
 from axsim.zoo.networks.factory import build_network
 
 EXACT = Multiplier.from_function(lambda a, b: a * b, signed=True, name="exact")
@@ -90,9 +90,8 @@ def test_results_do_not_depend_on_batch_size_or_order() -> None:
     together = net(x)
     order = torch.randperm(len(x))
     assert torch.equal(net(x[order]), together[order])
-    torch.testing.assert_close(
-        torch.cat([net(x[i : i + 1]) for i in range(len(x))]), together
-    )
+    singly = torch.cat([net(image) for image in x.split(1)])
+    torch.testing.assert_close(singly, together)
 
 
 def test_dynamic_ranges_need_no_calibration_and_depend_on_the_batch() -> None:
@@ -144,7 +143,7 @@ def test_an_encoder_s_fast_path_does_not_pass_the_tables_by() -> None:
 
 def test_a_trained_network_keeps_its_accuracy_on_the_exact_table() -> None:
     net = load_weights(build_network("digits_resnet"), shipped_weights("digits_resnet"))
-    train, test = (load_data("digits", split=s, fold=0) for s in ("train", "test"))
+    train, test = digits_folds(0)
     accuracy: dict[str, float] = {}
     for name in ("mul8u_exact", "mul8s_exact", "mul8u_trunc_9"):
         mul = ax.load_multiplier(name)
