@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from . import kernels as kernels
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .nn.convert import approximate as approximate
+    from .nn.spec import Exact as Exact
+    from .nn.spec import LayerSpec as LayerSpec
+    from .nn.spec import Product as Product
+    from .nn.spec import Quant as Quant
+    from .nn.spec import Rule as Rule
     from .tables.build import build_catalogue as build_catalogue
 
 __version__ = "0.1.0"
@@ -30,6 +36,12 @@ __version__ = "0.1.0"
 # Public names whose homes load torch, numba or matplotlib, or are seldom used: they
 # are imported when the name is first used.
 _HOMES = {
+    "Exact": ".nn.spec",
+    "LayerSpec": ".nn.spec",
+    "Product": ".nn.spec",
+    "Quant": ".nn.spec",
+    "Rule": ".nn.spec",
+    "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
     "kernels": ".kernels",
     "plot": ".analysis.plot",

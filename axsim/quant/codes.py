@@ -72,6 +72,32 @@ def encode(x: Tensor, scale: Tensor, zero_point: Tensor, scheme: Scheme) -> Tens
     return by_blocks(work, x.detach(), torch.uint8, whole=inverse.dim() > 0)[0]
 
 
+def encode_inside(
+    x: Tensor, scale: Tensor, zero_point: Tensor, scheme: Scheme
+) -> tuple[Tensor, Tensor]:
+    """Raw codes, and where the code before the clamp was one: where gradients pass.
+
+    Args:
+        x, scale, zero_point, scheme: as for `encode`.
+
+    Example:
+        >>> x, zero = torch.tensor([0.25, 9.0]), torch.tensor(0)
+        >>> encode_inside(x, torch.tensor(0.25), zero, Scheme(bits=2))
+        (tensor([1, 3], dtype=torch.uint8), tensor([ True, False]))
+    """
+    inverse, offset = 1.0 / spread(scale, x, scheme), spread(zero_point, x, scheme)
+    low, high = scheme.quant_min, scheme.quant_max
+
+    def work(x: Tensor) -> tuple[Tensor, Tensor]:
+        codes = nearest_codes(x, inverse, offset, scheme.rounding)
+        inside = (codes >= low) & (codes <= high)
+        return raw_codes(codes.clamp_(low, high), scheme), inside
+
+    whole = inverse.dim() > 0
+    raw, inside = by_blocks(work, x.detach(), torch.uint8, torch.bool, whole=whole)
+    return raw, inside
+
+
 def decode(
     raw: Tensor,
     scale: Tensor,

@@ -62,6 +62,10 @@ class PactQuantizer(Quantizer):
             return sign_magnitude(clipped, self.scheme.bits)
         return fake_quantise(clipped, *self.params(x), self.scheme)
 
+    def clipped(self, x: Tensor) -> Tensor:
+        """clip(x, 0, alpha), with a gradient for alpha."""
+        return clip(x, self.alpha, inclusive=self.step == "alpha")
+
     def codes(self, x: Tensor) -> Codes:
         """The codes of `x`; their values are what `forward` returns."""
         if self.step == "alpha":

@@ -97,6 +97,10 @@ class Quantizer(nn.Module):
         raw = encode(x, scale, zero_point, self.scheme)
         return Codes(raw, scale, zero_point, self.scheme)
 
+    def clipped(self, x: Tensor) -> Tensor:
+        """What of `x` is encoded; a learned clip joins the graph here."""
+        return x
+
     def params(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The scale and zero point for `x`.
 

@@ -1,0 +1,1 @@
+"""Layers that put the four answers together, and the conversion of whole networks."""

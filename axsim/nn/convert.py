@@ -1,0 +1,155 @@
+"""Conversion: a copy of a network whose layers follow a recipe."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..console import progress
+from ..errors import CalibrationError, ConversionError
+from ..tables.multiplier import Multiplier
+from .attention import ApproxMultiheadAttention
+from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from .layer import ApproxLayer
+from .linear import ApproxLinear
+from .recipe import Recipe, recipe, resolve
+from .site import Site
+from .spec import LayerSpec, Product, Rule, Untouched
+from .transposed import ApproxConvTranspose2d
+
+Network = TypeVar("Network", bound=nn.Module)
+
+PRODUCT_QUESTIONS = frozenset({"quant", "multiplier", "gate", "saved"})
+#: Layers of torch and what stands for them; subclasses may compute something else.
+COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
+    nn.Conv1d: ApproxConv1d,
+    nn.Conv2d: ApproxConv2d,
+    nn.Conv3d: ApproxConv3d,
+    nn.ConvTranspose2d: ApproxConvTranspose2d,
+    nn.Linear: ApproxLinear,
+    nn.MultiheadAttention: ApproxMultiheadAttention,
+}
+
+
+def approximate(
+    model: Network,
+    rules: Recipe | Iterable[Rule] | LayerSpec | Multiplier | Product,
+    *,
+    calibration: Iterable[Any] | None = None,
+) -> Network:
+    """A copy of a network whose layers compute as the rules say; `model` is untouched.
+
+    Weights, buffers, hooks, device, dtype, train flags and shared modules are kept.
+
+    Args:
+        model: any network of torch.
+        rules: a multiplier for all layers, a spec, a list of `Rule`, or a recipe.
+        calibration: batches of inputs, or of (input, ...) as data loaders give them,
+            from which ranges of activations are taken. Not needed where all ranges
+            are dynamic.
+
+    Raises:
+        ConversionError: where rules and network do not fit each other.
+        CalibrationError: where ranges cannot be measured.
+
+    Example:
+        >>> exact = Multiplier.from_function(lambda a, b: a * b, signed=False)
+        >>> net = approximate(nn.Sequential(nn.Linear(4, 2)), exact,
+        ...                   calibration=[torch.ones(1, 4)])
+        >>> type(net[0]).__name__
+        'ApproxLinear'
+    """
+    layers = {name: PRODUCT_QUESTIONS for name, _ in convertible(model)}
+    if not layers:
+        raise ConversionError(
+            f"{type(model).__name__} has no layer that can be approximated: no "
+            f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
+            "cannot be reached; write them as modules."
+        )
+    answers = resolve(recipe(rules), layers)
+    net = copy.deepcopy(model)
+    for name, spec in answers.items():
+        if isinstance(spec.multiplier, Untouched) or not (
+            spec.multiplier or spec.quant
+        ):
+            continue
+        module = net.get_submodule(name)
+        # The class alone changes: everything attached to the module stays attached.
+        module.__class__ = COUNTERPARTS[type(module)]
+        adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
+        adopted.adopt(spec, name)
+    _disable_fast_paths(net)
+    calibrate(net, calibration)
+    return net
+
+
+def _disable_fast_paths(net: nn.Module) -> None:
+    """Keeps torch from computing a whole encoder layer past its approximate parts."""
+    for module in net.modules():
+        is_encoder = isinstance(module, nn.TransformerEncoderLayer)
+        if is_encoder and any(isinstance(m, ApproxLayer) for m in module.modules()):
+            # What torch itself sets for an activation that the fast path lacks.
+            module.activation_relu_or_gelu = 0
+        if isinstance(module, nn.TransformerEncoder):
+            module.enable_nested_tensor = False
+
+
+def convertible(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Dotted names of the layers that can be approximated; a shared one appears once.
+
+    Raises:
+        ConversionError: where the network is converted already.
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, ApproxLayer):
+            raise ConversionError(
+                f"{name!r} is approximate already. Convert the original network; "
+                "recipes are united with |."
+            )
+        if type(module) in COUNTERPARTS:
+            yield name, module
+
+
+def calibrate(net: nn.Module, batches: Iterable[Any] | None) -> None:
+    """Takes the ranges of activations from batches that the exact network processes.
+
+    Raises:
+        CalibrationError: without batches, where a range is needed.
+    """
+    sites = [module for module in net.modules() if isinstance(module, Site)]
+    waiting = [quantizer for site in sites for quantizer in site.waiting]
+    if not waiting or batches is None:
+        return
+    count = 0
+    was_training = {module: module.training for module in net.modules()}
+    for quantizer in waiting:
+        quantizer.calibrate()
+    net.eval()
+    try:
+        with torch.no_grad():
+            for batch in progress(batches, "calibrating"):
+                net(_input(batch, net))
+                count += 1
+    finally:
+        for module, training in was_training.items():
+            module.training = training
+    if not count:
+        raise CalibrationError("calibration: no batches came; give at least one.")
+    for quantizer in waiting:
+        quantizer.freeze()
+
+
+def _input(batch: Any, net: nn.Module) -> Tensor:
+    """The input of a batch as loaders give it, on the network's device."""
+    x = batch[0] if isinstance(batch, list | tuple) and batch else batch
+    if not isinstance(x, Tensor):
+        raise CalibrationError(
+            f"calibration: a batch is a {type(batch).__name__}; give tensors, or "
+            "(tensor, ...) as data loaders do."
+        )
+    parameter = next(net.parameters(), None)
+    return x if parameter is None else x.to(parameter.device)

@@ -1,0 +1,24 @@
+"""Linear layers on codes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .forms import LinearForm
+from .layer import WeightedLayer
+
+
+class ApproxLinear(WeightedLayer, nn.Linear):
+    """`torch.nn.Linear` on a multiplier, which `spec=` names.
+
+    Example:
+        >>> exact = Multiplier.from_function(lambda a, b: a * b, signed=False)
+        >>> ApproxLinear(4, 2, spec=exact).weight.shape
+        torch.Size([2, 4])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.site.calibrating:
+            self.site.observe(input)
+            return nn.Linear.forward(self, input)
+        return self.site.multiply(input, self.weight, self.bias, LinearForm())

@@ -1,0 +1,252 @@
+"""The product on codes, with a gradient: the autograd Function of product layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import AxsimError
+from ..quant.codes import integers, spread
+from ..quant.scheme import Scheme
+from ..tables.multiplier import Multiplier
+from .forms import Form
+from .gradient import ProductGradient, product_gradient
+from .spec import Gradient
+
+INT32_MAX = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Operand:
+    """One operand of a layer as codes.
+
+    Args:
+        raw: uint8 raw codes.
+        scale: float32, one or one for each output.
+        zero_point: int32, shaped like `scale`.
+        scheme: the codes.
+        inside: where the gradient passes; None for everywhere.
+    """
+
+    raw: Tensor
+    scale: Tensor
+    zero_point: Tensor
+    scheme: Scheme
+    inside: Tensor | None = None
+
+    def values(self, mapped: Tensor | None = None) -> Tensor:
+        """The real values, or with each code's number replaced by `mapped[code]`."""
+        numbers = (
+            integers(self.raw, self.scheme)
+            if mapped is None
+            else mapped[self.raw.int()]
+        )
+        zero = spread(self.zero_point, self.raw, self.scheme)
+        return (numbers - zero.float()) * spread(self.scale, self.raw, self.scheme)
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """How the products of a layer are formed.
+
+    Args:
+        mul: the table, indexed by the raw codes of both operands.
+        form: what is summed into what.
+        skip: whether padded taps are skipped.
+        gradient: of a product.
+        backend: path of the integer kernels.
+    """
+
+    mul: Multiplier
+    form: Form
+    skip: bool = False
+    gradient: Gradient = "ste"
+    backend: str = "auto"
+
+    def accumulate(self, a: Operand, w: Operand) -> Tensor:
+        """T - z_w sum(q_a) - z_a sum(q_w) + K z_a z_w, exact."""
+        zero_a, zeros_w = int(a.zero_point), w.zero_point
+        pad = None if self.skip else zero_a
+        code = None if self.skip else zero_a % (1 << a.scheme.bits)
+        total = self.form.sums(a.raw, w.raw, self.mul, code, self.backend)
+        affine_w = not w.scheme.symmetric and bool(zeros_w.any())
+        if not affine_w and not zero_a:
+            return total
+        sums_w, terms = self.form.weight_sums(
+            integers(w.raw, w.scheme), a.raw.shape, self.skip
+        )
+        offsets = self.form.per_output(zeros_w)
+        constant = zero_a * (terms * offsets - sums_w)
+        if total.dtype == torch.int32 and not self._stays_in_int32(terms):
+            total = total.long()
+        if not affine_w:
+            return total.add_(constant)
+        sums_a = self.form.activation_sums(integers(a.raw, a.scheme), w.raw.shape, pad)
+        return total.sub_(offsets * sums_a).add_(constant)
+
+    def _stays_in_int32(self, terms: Tensor | int) -> bool:
+        """Whether no partial result of the corrections can leave int32."""
+        most = int(terms.max()) if isinstance(terms, Tensor) else terms
+        return most * (int(abs(self.mul.table).max()) + 3 * 255 * 255) <= INT32_MAX
+
+
+def multiply(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    a: Operand,
+    w: Operand,
+    circuit: Circuit,
+) -> Tensor:
+    """The layer's output from the codes of its operands, with gradients.
+
+    Args:
+        x, weight: the real tensors whose codes `a` and `w` are; they only connect the
+            result to the graph.
+        bias: added in floats; None for none.
+        a, w: the operands' codes.
+        circuit: how the products are formed.
+    """
+    return _Multiply.apply(x, weight, bias, a, w, circuit)
+
+
+class _Multiply(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Operand,
+        w: Operand,
+        circuit: Circuit,
+    ) -> Tensor:
+        form = circuit.form
+        total = circuit.accumulate(a, w)
+        # One rounding to float32 of the exact sum, one of the product of the scales.
+        y = total.float().mul_(form.per_output(a.scale * w.scale))
+        if bias is not None:
+            y.add_(form.per_output(bias.float()))
+        ctx.circuit, ctx.a, ctx.w = circuit, _without_tensors(a), _without_tensors(w)
+        ctx.save_for_backward(*_tensors(a), *_tensors(w))
+        ctx.types = x.dtype, weight.dtype, None if bias is None else bias.dtype
+        return y.to(_result_type(x))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        tensors, circuit = ctx.saved_tensors, ctx.circuit
+        a, w = _rebuilt(ctx.a, tensors[:4]), _rebuilt(ctx.w, tensors[4:])
+        g = gradients[0].float()
+        over_x, over_w = _operand_gradients(g, a, w, circuit, ctx.needs_input_grad[:2])
+        over_bias = circuit.form.bias_gradient(g) if ctx.needs_input_grad[2] else None
+        results = (_passed(over_x, a), _passed(over_w, w), over_bias)
+        typed = (
+            None if r is None else r.to(t)
+            for r, t in zip(results, ctx.types, strict=True)
+        )
+        return (*typed, None, None, None)
+
+
+def _operand_gradients(
+    g: Tensor, a: Operand, w: Operand, circuit: Circuit, wanted: tuple[bool, bool]
+) -> tuple[Tensor | None, Tensor | None]:
+    """dL/dx = s_w g * (dT/da - z_w), dL/dw = s_a g * (dT/dw - z_a), as convolutions."""
+    form = circuit.form
+    if circuit.gradient == "ste":
+        return form.gradients(g, a.values(), w.values(), wanted)
+    table = product_gradient(circuit.mul, circuit.gradient)
+    over_x = over_w = None
+    if wanted[0]:
+        over_x = _terms_over_a(g, a, w, circuit, table)
+    if wanted[1]:
+        over_w = _terms_over_w(g, a, w, circuit, table)
+    return over_x, over_w
+
+
+def _terms_over_a(
+    g: Tensor, a: Operand, w: Operand, circuit: Circuit, table: ProductGradient
+) -> Tensor:
+    """s_w g * (alpha(q_w) - z_w), plus sum_r p_r(q_a) (s_w g * q_r(q_w))."""
+    shape = torch.empty(a.raw.shape, device=g.device)
+
+    def spread_back(mapped: Tensor) -> Tensor:
+        part, _ = circuit.form.gradients(g, shape, mapped, (True, False))
+        return _present(part)
+
+    total = spread_back(w.values(_on(table.alpha, g)))
+    scale = spread(w.scale, w.raw, w.scheme)
+    for p, q in _pairs(table.over_a, g):
+        total = total + p[a.raw.int()] * spread_back(q[w.raw.int()] * scale)
+    return total
+
+
+def _terms_over_w(
+    g: Tensor, a: Operand, w: Operand, circuit: Circuit, table: ProductGradient
+) -> Tensor:
+    """s_a g * (beta(q_a) - z_a), plus sum_r t_r(q_w) (s_a g * s_r(q_a)).
+
+    A padded tap is the code of 0 and, unless skipped, has a product like any other.
+    """
+    shape = torch.empty(w.raw.shape, device=g.device)
+    zero = a.zero_point.reshape(1) % (1 << a.scheme.bits)
+
+    def correlate(numbers: Tensor, offset: Tensor | float) -> Tensor:
+        mapped = (numbers[a.raw.int()] - offset) * a.scale
+        at_zero = float((numbers[zero] - offset) * a.scale)
+        border = 0.0 if circuit.skip else at_zero
+        x, form = circuit.form.bordered(mapped, border)
+        _, part = form.gradients(g, x, shape, (False, True))
+        return _present(part)
+
+    total = correlate(_on(table.beta, g), a.zero_point.float())
+    for s, t in _pairs(table.over_w, g):
+        total = total + t[w.raw.int()] * correlate(s, 0.0)
+    return total
+
+
+def _pairs(terms: Any, like: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The terms of a sum on the device, none where there are none."""
+    if terms is None:
+        return []
+    return list(zip(_on(terms[0], like), _on(terms[1], like), strict=True))
+
+
+def _present(part: Tensor | None) -> Tensor:
+    if part is None:
+        raise AxsimError("a wanted gradient was not computed; please report this.")
+    return part
+
+
+def _passed(gradient: Tensor | None, operand: Operand) -> Tensor | None:
+    """The gradient where the codes did not clip."""
+    if gradient is None or operand.inside is None:
+        return gradient
+    return gradient * operand.inside
+
+
+def _result_type(x: Tensor) -> torch.dtype:
+    """That of the input, or autocast's, as torch's own layers have it."""
+    kind = x.device.type
+    return (
+        torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    )
+
+
+def _on(values: Any, like: Tensor) -> Tensor:
+    return torch.from_numpy(values).to(like.device)
+
+
+def _tensors(operand: Operand) -> tuple[Tensor | None, ...]:
+    return operand.raw, operand.scale, operand.zero_point, operand.inside
+
+
+def _without_tensors(operand: Operand) -> Scheme:
+    return operand.scheme
+
+
+def _rebuilt(scheme: Scheme, tensors: tuple[Tensor, ...]) -> Operand:
+    raw, scale, zero_point, inside = tensors
+    return Operand(raw, scale, zero_point, scheme, inside)

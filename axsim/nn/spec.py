@@ -1,0 +1,179 @@
+"""The four questions of a layer and their answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+
+from ..errors import ConversionError
+from ..quant.observers import MinMax, Observer
+from ..quant.scheme import Scheme
+from ..tables.multiplier import Multiplier
+
+Row = Literal["activation", "weight"]
+Signs = Literal["sign-magnitude", "shift"]
+Pad = Literal["code", "skip"]
+Gradient = Literal["ste", "slopes", "table"]
+
+
+@dataclass(frozen=True)
+class Quant:
+    """Which integers stand for the values.
+
+    Args:
+        activation: codes of the layer's input; by default affine uint8 for an unsigned
+            table and symmetric int8 for a signed one.
+        weight: codes of its weights; by default the same, per output channel.
+        observer: how the range of activations is found in calibration.
+        weight_observer: how that of the weights is found, from the weights.
+        dynamic: take the range of activations from every batch instead. Results then
+            depend on the batch.
+    """
+
+    activation: Scheme | None = None
+    weight: Scheme | None = None
+    observer: Observer = field(default_factory=MinMax)
+    weight_observer: Observer = field(default_factory=MinMax)
+    dynamic: bool = False
+
+    def __str__(self) -> str:
+        chosen = [str(s) for s in (self.activation, self.weight) if s] or ["default"]
+        return " x ".join(chosen) + (", dynamic" if self.dynamic else "")
+
+
+@dataclass(frozen=True)
+class Product:
+    """Which multiplier forms each product, and how it is connected.
+
+    Args:
+        table: the multiplier.
+        row: which operand indexes the rows of the table. "weight" exchanges the
+            operands, for tables and simulators that put the weight first.
+        signs: how an unsigned table multiplies signed codes. "sign-magnitude"
+            multiplies magnitudes and applies the sign; "shift" adds half the range to
+            the codes and takes the excess off exactly. There is no default: the two
+            differ by orders of magnitude in error for one and the same table.
+        pad: what a padded tap contributes: "code" sends the code of 0 through the
+            table, as a systolic array does; "skip" gates the lane.
+        gradient: of a product in training: "ste" that of the exact product, "slopes"
+            the table's regression slope for each fixed operand, "table" its smoothed
+            differences in both operands.
+        backend: path of the integer kernels, "auto" for the fastest.
+
+    Raises:
+        ConversionError: for another word.
+    """
+
+    table: Multiplier
+    row: Row = "activation"
+    signs: Signs | None = None
+    pad: Pad = "code"
+    gradient: Gradient = "ste"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        _check_word("row", self.row, get_args(Row))
+        _check_word("signs", self.signs, (*get_args(Signs), None))
+        _check_word("pad", self.pad, get_args(Pad))
+        _check_word("gradient", self.gradient, get_args(Gradient))
+
+    def __str__(self) -> str:
+        unusual = {
+            "row=weight": self.row == "weight",
+            f"signs={self.signs}": self.signs is not None,
+            "pad=skip": self.pad == "skip",
+            f"gradient={self.gradient}": self.gradient != "ste",
+        }
+        return ", ".join([self.table.name, *(w for w, said in unusual.items() if said)])
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """Answers to a layer's four questions; None leaves a question open.
+
+    Args:
+        quant: which integers stand for the values.
+        multiplier: which multiplier forms each product; a bare `Multiplier` is a
+            `Product` with defaults.
+        gate: which products are computed at all.
+        saved: what is remembered for the backward pass.
+    """
+
+    quant: Quant | None = None
+    multiplier: Product | Multiplier | None = None
+    gate: object | None = None
+    saved: object | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.multiplier, Multiplier):
+            object.__setattr__(self, "multiplier", Product(self.multiplier))
+
+    @property
+    def product(self) -> Product | None:
+        """The second answer in full."""
+        answer = self.multiplier
+        return Product(answer) if isinstance(answer, Multiplier) else answer
+
+    def cut(self, questions: frozenset[str]) -> LayerSpec:
+        """Only the answers to these questions."""
+        open_again = dict.fromkeys(QUESTIONS - questions)
+        return replace(self, **open_again)  # pyright: ignore[reportArgumentType]
+
+    def answers(self) -> dict[str, object]:
+        """The answered questions."""
+        found = {question: getattr(self, question) for question in sorted(QUESTIONS)}
+        return {question: a for question, a in found.items() if a is not None}
+
+
+QUESTIONS = frozenset({"quant", "multiplier", "gate", "saved"})
+
+
+@dataclass(frozen=True)
+class Untouched:
+    """The answer "as it was" to one question."""
+
+    def __str__(self) -> str:
+        return "exact"
+
+
+def Exact() -> LayerSpec:
+    """A spec that answers all four questions with "untouched".
+
+    Example:
+        >>> sorted(Exact().answers())
+        ['gate', 'multiplier', 'quant', 'saved']
+    """
+    untouched = Untouched()
+    return LayerSpec(untouched, untouched, untouched, untouched)  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A spec for the layers whose dotted name matches a pattern as a whole.
+
+    Args:
+        pattern: a regular expression, for `re.fullmatch`.
+        spec: a `LayerSpec`, or a `Multiplier` or `Product` alone.
+
+    Example:
+        >>> Rule("(stem|head).*", Exact()).pattern
+        '(stem|head).*'
+    """
+
+    pattern: str
+    spec: LayerSpec | Multiplier | Product
+
+    @property
+    def answers(self) -> LayerSpec:
+        """The rule's spec as a `LayerSpec`."""
+        return (
+            self.spec
+            if isinstance(self.spec, LayerSpec)
+            else LayerSpec(multiplier=self.spec)
+        )
+
+
+def _check_word(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        choices = ", ".join(map(repr, allowed))
+        raise ConversionError(f"Product: {name}={value!r}; choose one of {choices}.")
