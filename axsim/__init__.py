@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from .analysis import plot as plot
     from .analysis.report import report as report
     from .nn.convert import approximate as approximate
+    from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
     from .nn.spec import LayerSpec as LayerSpec
     from .nn.spec import Product as Product
     from .nn.spec import Quant as Quant
     from .nn.spec import Rule as Rule
+    from .nn.summary import summary as summary
     from .tables.build import build_catalogue as build_catalogue
 
 __version__ = "0.1.0"
@@ -43,6 +45,8 @@ _HOMES = {
     "Rule": ".nn.spec",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
+    "plan": ".nn.plan",
+    "summary": ".nn.summary",
     "kernels": ".kernels",
     "plot": ".analysis.plot",
     "report": ".analysis.report",

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from ..console import progress
@@ -16,6 +15,8 @@ from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from .layer import ApproxLayer
 from .linear import ApproxLinear
+from .modes import evaluating
+from .plan import ATTRIBUTE, Plan, probe
 from .recipe import Recipe, recipe, resolve
 from .site import Site
 from .spec import LayerSpec, Product, Rule, Untouched
@@ -83,7 +84,10 @@ def approximate(
         adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
         adopted.adopt(spec, name)
     _disable_fast_paths(net)
-    calibrate(net, calibration)
+    sample = calibrate(net, calibration)
+    exact = dict(convertible(net, converted=True))
+    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    setattr(net, ATTRIBUTE, found)
     return net
 
 
@@ -98,14 +102,20 @@ def _disable_fast_paths(net: nn.Module) -> None:
             module.enable_nested_tensor = False
 
 
-def convertible(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def convertible(
+    model: nn.Module, converted: bool = False
+) -> Iterator[tuple[str, nn.Module]]:
     """Dotted names of the layers that can be approximated; a shared one appears once.
+
+    Args:
+        model: the network.
+        converted: whether layers may be approximate already; they are left out.
 
     Raises:
         ConversionError: where the network is converted already.
     """
     for name, module in model.named_modules():
-        if isinstance(module, ApproxLayer):
+        if isinstance(module, ApproxLayer) and not converted:
             raise ConversionError(
                 f"{name!r} is approximate already. Convert the original network; "
                 "recipes are united with |."
@@ -114,33 +124,32 @@ def convertible(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, module
 
 
-def calibrate(net: nn.Module, batches: Iterable[Any] | None) -> None:
+def calibrate(net: nn.Module, batches: Iterable[Any] | None) -> Tensor | None:
     """Takes the ranges of activations from batches that the exact network processes.
+
+    Returns:
+        One sample of the first batch; None without batches.
 
     Raises:
         CalibrationError: without batches, where a range is needed.
     """
     sites = [module for module in net.modules() if isinstance(module, Site)]
     waiting = [quantizer for site in sites for quantizer in site.waiting]
-    if not waiting or batches is None:
-        return
-    count = 0
-    was_training = {module: module.training for module in net.modules()}
+    if batches is None:
+        return None
+    sample: Tensor | None = None
     for quantizer in waiting:
         quantizer.calibrate()
-    net.eval()
-    try:
-        with torch.no_grad():
-            for batch in progress(batches, "calibrating"):
-                net(_input(batch, net))
-                count += 1
-    finally:
-        for module, training in was_training.items():
-            module.training = training
-    if not count:
+    with evaluating(net):
+        for batch in progress(batches, "calibrating"):
+            x = _input(batch, net)
+            sample = x[:1] if sample is None else sample
+            net(x)
+    if sample is None:
         raise CalibrationError("calibration: no batches came; give at least one.")
     for quantizer in waiting:
         quantizer.freeze()
+    return sample
 
 
 def _input(batch: Any, net: nn.Module) -> Tensor:

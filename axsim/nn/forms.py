@@ -63,6 +63,10 @@ class Form(Protocol):
         """The input with its padded taps written out, and the form that then fits."""
         ...
 
+    def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
+        """How many products an output of shape y takes."""
+        ...
+
 
 @dataclass(frozen=True)
 class LinearForm:
@@ -98,6 +102,9 @@ class LinearForm:
 
     def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
         return x, self
+
+    def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
+        return prod(y) * w[1]
 
 
 @dataclass(frozen=True)
@@ -173,6 +180,9 @@ class ConvolutionForm:
         border = [p for padding in reversed(self.padding) for p in (padding, padding)]
         none = (0,) * len(self.padding)
         return F.pad(x, border, value=value), replace(self, padding=none)
+
+    def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
+        return prod(y) * prod(w[1:])
 
 
 def _whole(x: Tensor, w: Tensor, peak: int, *settings: object) -> Tensor:

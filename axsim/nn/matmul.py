@@ -51,6 +51,9 @@ class BatchedForm:
     def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
         return x, self
 
+    def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
+        return y.numel() * w[2]
+
 
 class ApproxMatmul(ApproxLayer):
     """`a @ b` of two activations on a multiplier.

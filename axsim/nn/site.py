@@ -57,6 +57,8 @@ class Site(nn.Module):
         self.weight_quantizer = Quantizer(
             schemes[1], observer, dynamic, f"{name}.weight"
         )
+        #: Products formed so far while somebody counts; None while nobody does.
+        self.counted: int | None = None
         self._kept: tuple[Any, Operand] | None = None
 
     @property
@@ -88,7 +90,10 @@ class Site(nn.Module):
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
         )
-        return multiply(x, weight, bias, a, w, circuit)
+        y = multiply(x, weight, bias, a, w, circuit)
+        if self.counted is not None:
+            self.counted += form.products(x.shape, weight.shape, y.shape)
+        return y
 
     def extra_repr(self) -> str:
         return f"{self.product}"

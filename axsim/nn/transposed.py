@@ -76,6 +76,9 @@ class TransposedForm:
     def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
         return x, self
 
+    def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
+        return x.numel() * w[1:].numel()
+
     def _spread(self, raw: Tensor, w: torch.Size) -> Tensor:
         """Products of all taps, (N, G·kh·kw·O/G, H, W), added into the output map."""
         height, width = w[2:]

@@ -1,0 +1,130 @@
+"""What is known of a converted network: its products, and what was left exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..errors import ConversionError
+from .layer import ApproxLayer
+from .modes import evaluating
+from .site import Site
+
+ATTRIBUTE = "axsim_plan"
+# Operations of torch that form products; what they are called in its dispatcher.
+PRODUCTS = frozenset(
+    {"mm", "addmm", "bmm", "baddbmm", "convolution", "dot", "mv", "addmv"}
+)
+
+
+@dataclass
+class Plan:
+    """The handle to a converted network.
+
+    Args:
+        products: products for one sample, by layer; of sites by their dotted names.
+        exact: layers that could be approximated and were left exact.
+        unreached: functional calls that form products outside of any layer, as
+            "module: operation".
+    """
+
+    products: dict[str, int] = field(default_factory=dict)
+    exact: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+
+
+def plan(net: nn.Module) -> Plan:
+    """The handle to a network that `approximate` returned.
+
+    Raises:
+        ConversionError: for another network.
+    """
+    found = getattr(net, ATTRIBUTE, None)
+    if not isinstance(found, Plan):
+        raise ConversionError(
+            f"{type(net).__name__} was not returned by ax.approximate; give what it "
+            "returned, not a part or a wrapper of it."
+        )
+    return found
+
+
+def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
+    """Runs one sample through a converted network and notes where products are formed.
+
+    Args:
+        net: the converted network.
+        exact: the layers left exact, by name.
+        x: one sample.
+    """
+    sites = {name: m for name, m in net.named_modules() if isinstance(m, Site)}
+    watch = _Watch(net, exact)
+    for site in sites.values():
+        site.counted = 0
+    try:
+        with evaluating(net), watch:
+            net(x)
+        counted = {name: site.counted or 0 for name, site in sites.items()}
+    finally:
+        for site in sites.values():
+            site.counted = None
+        watch.remove()
+    return Plan({**counted, **watch.products}, tuple(exact), tuple(watch.unreached))
+
+
+class _Watch(TorchDispatchMode):
+    """Sees every operation, and in which module it happens."""
+
+    def __init__(self, net: nn.Module, exact: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.inside: list[str] = []
+        self.quiet = 0
+        self.products = dict.fromkeys(exact, 0)
+        self.unreached: dict[str, None] = {}
+        self.handles = [*self._follow(net, exact)]
+
+    def remove(self) -> None:
+        """Takes the hooks off again."""
+        for handle in self.handles:
+            handle.remove()
+
+    def _follow(self, net: nn.Module, exact: dict[str, nn.Module]) -> Iterator[Any]:
+        known = {id(module) for module in exact.values()}
+        for name, module in net.named_modules():
+            quiet = isinstance(module, ApproxLayer) or id(module) in known
+
+            def enter(
+                _: nn.Module, __: Any, name: str = name, quiet: bool = quiet
+            ) -> None:
+                self.inside.append(name)
+                self.quiet += quiet
+
+            def leave(_: nn.Module, __: Any, ___: Any, quiet: bool = quiet) -> None:
+                self.inside.pop()
+                self.quiet -= quiet
+
+            yield module.register_forward_pre_hook(enter)
+            yield module.register_forward_hook(leave)
+        for name, module in exact.items():
+
+            def count(m: nn.Module, _: Any, y: Any, name: str = name) -> None:
+                weight: Any = m.weight
+                self.products[name] += y.numel() * weight[0].numel()
+
+            if isinstance(getattr(module, "weight", None), Tensor):
+                yield module.register_forward_hook(count)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        operation = func.overloadpacket.__name__
+        formed = operation in PRODUCTS or "attention" in operation
+        if formed and not self.quiet:
+            where = (
+                self.inside[-1] if self.inside and self.inside[-1] else "the network"
+            )
+            self.unreached[f"{where}: {operation}"] = None
+        return func(*args, **(kwargs or {}))

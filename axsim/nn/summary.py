@@ -1,0 +1,93 @@
+"""What `print(ax.summary(net))` shows: a line for each layer of a converted network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from ..console import text_table
+from ..tables.cost import Cost
+from .plan import plan
+from .site import Site
+
+
+@dataclass(frozen=True)
+class Line:
+    """One place where products are formed.
+
+    Args:
+        name: dotted name.
+        kind: of the layer.
+        codes: of activations and weights.
+        multiplier: the table and how it is connected, or "exact".
+        products: for one sample; 0 where no sample was run.
+        cost: of one product, None where nobody gave one.
+    """
+
+    name: str
+    kind: str
+    codes: str
+    multiplier: str
+    products: int
+    cost: Cost | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layers of a converted network, printed as a table."""
+
+    lines: tuple[Line, ...]
+    unreached: tuple[str, ...]
+
+    @property
+    def products(self) -> int:
+        """Products for one sample, in all."""
+        return sum(line.products for line in self.lines)
+
+    def __str__(self) -> str:
+        rows = [
+            (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}")
+            for line in self.lines
+        ]
+        head = ("layer", "kind", "codes", "multiplier", "products")
+        parts = [text_table(rows, head, left=head[:4])]
+        share = sum(n.products for n in self.lines if n.multiplier != "exact")
+        total = self.products
+        if total:
+            parts.append(
+                f"{total:,} products a sample, {100 * share / total:.1f} % on a table"
+            )
+        parts.extend(f"not reached, exact: {where}" for where in self.unreached)
+        return "\n".join(parts)
+
+
+def summary(net: nn.Module) -> Summary:
+    """A line for each layer of a network that `approximate` returned.
+
+    Raises:
+        ConversionError: for another network.
+    """
+    known = plan(net)
+    lines: list[Line] = []
+    for name, module in net.named_modules():
+        if isinstance(module, Site):
+            lines.append(_of_site(net, name, module, known.products.get(name, 0)))
+        elif name in known.exact:
+            count = known.products.get(name, 0)
+            lines.append(
+                Line(name, type(module).__name__, "float", "exact", count, None)
+            )
+    return Summary(tuple(lines), known.unreached)
+
+
+def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
+    owner, _, last = name.rpartition(".")
+    if last == "site":
+        name = owner
+    else:
+        owner = owner.removesuffix(".sites")
+    kind = type(net.get_submodule(owner)).__name__
+    schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
+    codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
+    return Line(name, kind, codes, str(site.product), products, site.product.table.cost)

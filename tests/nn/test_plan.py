@@ -1,0 +1,110 @@
+"""What is known of a converted network."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from axsim.errors import ConversionError
+from axsim.nn.convert import approximate
+from axsim.nn.plan import plan
+from axsim.nn.spec import Exact, Rule
+from axsim.nn.summary import summary
+from axsim.tables.multiplier import Multiplier
+from axsim.zoo.networks.factory import build_network
+
+EXACT = Multiplier.from_function(lambda a, b: a * b, signed=True, name="mine")
+
+
+FIGURES = [("cifar_resnet8", 12_239_488), ("cifar_resnet20", 40_551_040)]
+
+
+@pytest.mark.parametrize(("name", "products"), FIGURES)
+def test_products_are_counted_as_in_papers(name: str, products: int) -> None:
+    batch = torch.randn(2, 3, 32, 32)
+    net = approximate(build_network(name), EXACT, calibration=[batch])
+    assert summary(net).products == products
+    left = approximate(
+        build_network(name),
+        [Rule("stem.*|head", Exact()), Rule(".*", EXACT)],
+        calibration=[batch],
+    )
+    assert summary(left).products == products
+    assert plan(left).exact == ("stem.conv", "head")
+
+
+def test_products_of_every_kind_of_layer() -> None:
+    class Kinds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(2, 3, 2, stride=2)
+            self.conv = nn.Conv2d(3, 4, 3, groups=1, padding=1)
+            self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(self.up(x)).flatten(2).mT  # 16 tokens of 4
+            return self.attention(y, y, y)[0]
+
+    net = approximate(Kinds(), EXACT, calibration=[torch.randn(3, 2, 2, 2)])
+    found = {line.name: line.products for line in summary(net).lines}
+    assert found["up"] == 2 * 2 * 2 * 3 * 2 * 2
+    assert found["conv"] == 4 * 16 * 3 * 9
+    assert found["attention.sites.query"] == 16 * 4 * 4
+    assert found["attention.sites.scores"] == 16 * 16 * 4
+    assert found["attention.sites.mixture"] == 16 * 16 * 4
+
+
+class Functional(nn.Module):
+    """A network with products that no module forms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.inner = Inner()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(self.layer(x)) @ torch.ones(4, 4)
+
+
+class Inner(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, torch.eye(4))
+
+
+def test_functional_calls_are_listed() -> None:
+    net = approximate(Functional(), EXACT, calibration=[torch.randn(5, 4)])
+    assert plan(net).unreached == ("inner: mm", "the network: mm")
+    assert "not reached, exact: inner: mm" in str(summary(net))
+
+
+def test_a_summary_is_a_table() -> None:
+    rules = [Rule("2", Exact()), Rule(".*", EXACT)]
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    net = approximate(model, rules, calibration=[torch.randn(5, 4)])
+    assert str(summary(net)) == (
+        "layer  kind          codes        multiplier  products\n"
+        "-----  ------------  -----------  ----------  --------\n"
+        "0      ApproxLinear  int8 x int8  mine              32\n"
+        "2      Linear        float        exact             16\n"
+        "48 products a sample, 66.7 % on a table"
+    )
+    assert plan(copy.deepcopy(net)).products == plan(net).products
+
+
+def test_other_networks_have_no_plan() -> None:
+    with pytest.raises(ConversionError, match=r"was not returned by ax\.approximate"):
+        summary(nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_counting_leaves_nothing_behind() -> None:
+    net = approximate(Functional(), EXACT, calibration=[torch.randn(5, 4)])
+    for module in net.modules():
+        assert not vars(module)["_forward_hooks"]
+        assert not vars(module)["_forward_pre_hooks"]
+    before = dict(plan(net).products)
+    net(torch.randn(7, 4))
+    assert plan(net).products == before
