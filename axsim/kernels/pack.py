@@ -1,0 +1,233 @@
+"""Real numbers to codes of a few bits packed in words, and back, in one pass each.
+
+    code  = min(max(round((x - low) / step) + zero, 0), 2^bits - 1)
+    value = (code - zero + centre) * step + low
+
+Blocks of 256 elements are coded one by one. Either every block has its own range
+(`low` its minimum, `step` its range over 2^bits - 1, both rounded outwards to bfloat16
+before they are used), or every row has a step and a zero (`low` is 0). All arithmetic
+is float32, each operation rounded by itself, so that every device makes the same bytes.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import OperandError
+from . import blocks
+from .pool import run
+from .reals import Rows
+
+BLOCK = blocks.BLOCK
+# Elements that share a word for every bit of a code.
+UNIT = 32
+MAX_BITS = 24
+
+Rounding = Literal["stochastic", "nearest", "above"]
+
+
+class Words(NamedTuple):
+    """Packed codes and what went into them.
+
+    Args:
+        words: int32, bits * ceil(n / 32) of them for a row of n elements.
+        ranges: bfloat16[blocks, 2], low and step of every block; empty where rows have
+            steps of their own.
+        nonfinite: how many blocks hold NaN or an infinity, or a range that float32
+            does not hold; their codes mean nothing.
+    """
+
+    words: Tensor
+    ranges: Tensor
+    nonfinite: int
+
+
+def rows_of(x: Tensor, dim: int | None = None) -> Rows:
+    """How a dense tensor splits into rows along a dimension, or into one row.
+
+    Example:
+        >>> rows_of(torch.zeros(2, 3, 4, 5), dim=1)
+        Rows(count=3, run=20, runs=2)
+    """
+    if dim is None or not x.numel():
+        return Rows(1, x.numel(), 1)
+    inner = (d for d in range(x.dim()) if d != dim and x.stride(d) < x.stride(dim))
+    run = prod(x.shape[d] for d in inner)
+    return Rows(x.shape[dim], run, x.numel() // (x.shape[dim] * run))
+
+
+def blocks_of(rows: Rows) -> int:
+    """How many blocks the rows have, each row its own."""
+    return rows.count * -(-rows.run * rows.runs // BLOCK)
+
+
+def pack(
+    x: Tensor,
+    bits: int | Tensor,
+    rows: Rows,
+    *,
+    rounding: Rounding,
+    key: int = 0,
+    inverse: Tensor | None = None,
+    zero: Tensor | None = None,
+) -> Words:
+    """Codes of a dense tensor, packed.
+
+    Args:
+        x: float32, float16, bfloat16, uint8 or bool, without gaps in memory.
+        bits: width of a code, 1 to 24, or uint8[rows] with one for each row.
+        rows: of `x`, from `rows_of`.
+        rounding: "stochastic" up with the chance of the part cut off, "nearest" with
+            ties to even, or "above", which is ceil(v) - 1: above `zero` exactly where
+            the value is positive.
+        key: of the random stream, below 2^64.
+        inverse: float32[rows], 1 / step of each row; without it every block has its
+            own range.
+        zero: float32[rows], whole numbers: the code of 0.
+
+    Raises:
+        OperandError: for other types, layouts or widths.
+
+    Example:
+        >>> codes = torch.tensor([3, 1, 2], dtype=torch.uint8)
+        >>> one = torch.ones(1)
+        >>> packed = pack(codes, 2, rows_of(codes), rounding="nearest", inverse=one)
+        >>> packed.words
+        tensor([3, 1], dtype=torch.int32)
+    """
+    memory = memory_of(x)
+    starts = _starts(rows, bits)
+    words = torch.empty(int(starts[-1]), dtype=torch.int32)
+    total = blocks_of(rows)
+    ranges = torch.empty(0 if inverse is not None else total, 2, dtype=torch.bfloat16)
+    given = _given(rows, inverse, zero)
+    mode = get_args(Rounding).index(rounding)
+    wrong: list[int] = []
+
+    def work(start: int, stop: int) -> None:
+        found = blocks.encode(
+            start, stop, memory, rows, starts, words.numpy().view(np.uint32),
+            ranges.view(torch.int16).numpy(), *given, mode, np.uint64(key),
+        )  # fmt: skip
+        wrong.append(found)
+
+    run(work, total)
+    return Words(words, ranges, sum(wrong))
+
+
+def unpack(
+    packed: Words,
+    bits: int | Tensor,
+    rows: Rows,
+    out: Tensor,
+    *,
+    step: Tensor | None = None,
+    zero: Tensor | None = None,
+) -> Tensor:
+    """Writes the values of packed codes into a dense tensor, and returns it.
+
+    Args:
+        packed: from `pack`.
+        bits, rows: as `pack` took them.
+        out: of a type that `pack` takes.
+        step: float32[rows], of codes packed with `inverse`.
+        zero: float32[rows], the code of 0; less a half, codes stand for the middle of
+            what rounding "above" sends to them.
+
+    Example:
+        >>> x = torch.tensor([0.0, 1.0, 4.0])
+        >>> packed = pack(x, 8, rows_of(x), rounding="stochastic")
+        >>> unpack(packed, 8, rows_of(x), torch.empty(3)).round(decimals=1)
+        tensor([0., 1., 4.])
+    """
+    memory, starts = memory_of(out), _starts(rows, bits)
+    words = packed.words.numpy().view(np.uint32)
+    ranges = packed.ranges.view(torch.int16).numpy()
+    given = _given(rows, step, zero)
+    run(
+        lambda start, stop: blocks.decode(
+            start, stop, memory, rows, starts, words, ranges, *given
+        ),
+        blocks_of(rows),
+    )
+    return out
+
+
+def block_ranges(x: Tensor, rows: Rows) -> Tensor:
+    """float32[rows, blocks of a row]: largest less smallest value of every block.
+
+    Example:
+        >>> x = torch.tensor([[1.0, 3.0], [0.0, 5.0]])
+        >>> block_ranges(x, rows_of(x, dim=0))
+        tensor([[2.],
+                [5.]])
+    """
+    memory = memory_of(x)
+    ranges = torch.empty(rows.count, blocks_of(rows) // max(rows.count, 1))
+    found = ranges.view(-1).numpy()
+    run(
+        lambda start, stop: blocks.measure(start, stop, memory, rows, found),
+        ranges.numel(),
+    )
+    return ranges
+
+
+# How a kernel knows the type of 16 bits: float16 as unsigned, bfloat16 as signed.
+_CARRIERS = {
+    torch.float32: (torch.float32, np.float32),
+    torch.float16: (torch.int16, np.uint16),
+    torch.bfloat16: (torch.int16, np.int16),
+    torch.uint8: (torch.uint8, np.uint8),
+    torch.bool: (torch.uint8, np.uint8),
+}
+
+
+def memory_of(x: Tensor) -> Any:
+    """The elements of a dense tensor in the order of memory, as the kernels read them.
+
+    Raises:
+        OperandError: for other types, or gaps in memory.
+    """
+    if x.dtype not in _CARRIERS:
+        raise OperandError(
+            f"{x.dtype} elements; codes are packed from float32, float16, "
+            "bfloat16, uint8 or bool. Convert with x.float()."
+        )
+    order = sorted(range(x.dim()), key=x.stride, reverse=True)
+    flat = x.detach().permute(order)
+    if not flat.is_contiguous():
+        raise OperandError(
+            f"strides {x.stride()} of shape {tuple(x.shape)} leave gaps in memory; "
+            "use x.contiguous()."
+        )
+    carrier, kind = _CARRIERS[x.dtype]
+    return flat.view(-1).view(carrier).numpy().view(kind)
+
+
+def _starts(rows: Rows, bits: int | Tensor) -> Any:
+    """int64[blocks + 1]: the word where each block begins, and the end."""
+    length = rows.run * rows.runs
+    units = np.full(-(-length // BLOCK), BLOCK // UNIT)
+    if length % BLOCK:
+        units[-1] = -(-(length % BLOCK) // UNIT)
+    widths = np.full(rows.count, bits) if isinstance(bits, int) else bits.numpy()
+    if widths.size and not 1 <= widths.min() <= widths.max() <= MAX_BITS:
+        raise OperandError(
+            f"bits={sorted(set(widths.tolist()))}; a packed code has 1 to {MAX_BITS}."
+        )
+    sizes = np.multiply.outer(widths.astype(np.int64), units).reshape(-1)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+
+
+def _given(rows: Rows, factor: Tensor | None, zero: Tensor | None) -> tuple[Any, Any]:
+    """Factors and zeros of the rows as arrays; empty where blocks have ranges."""
+    if factor is None:
+        return np.empty(0, np.float32), np.empty(0, np.float32)
+    zeros = torch.zeros(rows.count) if zero is None else zero
+    each = [t.expand(rows.count).contiguous().numpy() for t in (factor, zeros)]
+    return each[0], each[1]
