@@ -14,6 +14,7 @@ from .noise import draw
 from .reals import Rows, bits_of, gather, real_of, scatter
 
 BLOCK = 256
+# Elements that share a word for every bit of a code.
 UNIT = 32
 STOCHASTIC, NEAREST, ABOVE = range(3)
 
@@ -94,15 +95,14 @@ def decode(
 
 
 @compiled
-def measure(start: int, stop: int, x: Any, rows: Rows, ranges: Any) -> None:
-    """ranges[b] = largest less smallest value of block b, for a range of blocks."""
+def measure(start: int, stop: int, x: Any, rows: Rows, found: Any) -> None:
+    """found[b] = smallest and largest value of block b, for a range of blocks."""
     block = np.empty(BLOCK, np.float32)
     bits = block.view(np.int32)
     for task in range(start, stop):
         b, row, first, _ = _place(task, rows)
         gather(x, rows, row, first, block)
-        low, high = extremes(bits)
-        ranges[b] = high - low
+        found[b, 0], found[b, 1] = extremes(bits)
 
 
 @compiled

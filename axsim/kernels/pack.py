@@ -18,14 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import OperandError
+from ..errors import BackendError, OperandError
 from . import blocks
+from .blocks import BLOCK, UNIT
 from .pool import run
 from .reals import Rows
 
-BLOCK = blocks.BLOCK
-# Elements that share a word for every bit of a code.
-UNIT = 32
+# Whole numbers up to here are exact in float32.
 MAX_BITS = 24
 
 Rounding = Literal["stochastic", "nearest", "above"]
@@ -94,11 +93,10 @@ def pack(
         OperandError: for other types, layouts or widths.
 
     Example:
-        >>> codes = torch.tensor([3, 1, 2], dtype=torch.uint8)
-        >>> one = torch.ones(1)
-        >>> packed = pack(codes, 2, rows_of(codes), rounding="nearest", inverse=one)
-        >>> packed.words
-        tensor([3, 1], dtype=torch.int32)
+        >>> x = torch.tensor([0.0, 1.0, 4.0])
+        >>> packed = pack(x, 8, rows_of(x), rounding="nearest")
+        >>> packed.words.numel(), packed.ranges
+        (8, tensor([[0.0000, 0.0157]], dtype=torch.bfloat16))
     """
     memory = memory_of(x)
     starts = _starts(rows, bits)
@@ -121,60 +119,80 @@ def pack(
 
 
 def unpack(
-    packed: Words,
+    words: Tensor,
     bits: int | Tensor,
     rows: Rows,
     out: Tensor,
     *,
+    ranges: Tensor | None = None,
     step: Tensor | None = None,
     zero: Tensor | None = None,
 ) -> Tensor:
     """Writes the values of packed codes into a dense tensor, and returns it.
 
     Args:
-        packed: from `pack`.
+        words: from `pack`.
         bits, rows: as `pack` took them.
         out: of a type that `pack` takes.
-        step: float32[rows], of codes packed with `inverse`.
+        ranges: from `pack`, where blocks have ranges of their own.
+        step: float32[rows], where codes were packed with `inverse`.
         zero: float32[rows], the code of 0; less a half, codes stand for the middle of
             what rounding "above" sends to them.
 
     Example:
         >>> x = torch.tensor([0.0, 1.0, 4.0])
-        >>> packed = pack(x, 8, rows_of(x), rounding="stochastic")
-        >>> unpack(packed, 8, rows_of(x), torch.empty(3)).round(decimals=1)
+        >>> words, ranges, _ = pack(x, 8, rows_of(x), rounding="nearest")
+        >>> out = unpack(words, 8, rows_of(x), torch.empty(3), ranges=ranges)
+        >>> out.round(decimals=1)
         tensor([0., 1., 4.])
     """
     memory, starts = memory_of(out), _starts(rows, bits)
-    words = packed.words.numpy().view(np.uint32)
-    ranges = packed.ranges.view(torch.int16).numpy()
+    coded = words.numpy().view(np.uint32)
+    own = torch.empty(0, 2, dtype=torch.bfloat16) if ranges is None else ranges
+    spans = own.view(torch.int16).numpy()
     given = _given(rows, step, zero)
     run(
         lambda start, stop: blocks.decode(
-            start, stop, memory, rows, starts, words, ranges, *given
+            start, stop, memory, rows, starts, coded, spans, *given
         ),
         blocks_of(rows),
     )
     return out
 
 
-def block_ranges(x: Tensor, rows: Rows) -> Tensor:
-    """float32[rows, blocks of a row]: largest less smallest value of every block.
+def pack_codes(codes: Tensor, bits: int) -> Tensor:
+    """The words of whole numbers below 2^bits, in the order of memory.
+
+    Example:
+        >>> pack_codes(torch.tensor([3, 1, 2], dtype=torch.uint8), 2)
+        tensor([3, 1], dtype=torch.int32)
+    """
+    rows, one = rows_of(codes), torch.ones(1)
+    return pack(codes, bits, rows, rounding="nearest", inverse=one).words
+
+
+def unpack_codes(words: Tensor, bits: int, out: Tensor) -> Tensor:
+    """Writes packed whole numbers into a dense tensor, and returns it."""
+    return unpack(words, bits, rows_of(out), out, step=torch.ones(1))
+
+
+def block_extremes(x: Tensor, rows: Rows) -> Tensor:
+    """float32[rows, blocks of a row, 2]: smallest and largest value of every block.
 
     Example:
         >>> x = torch.tensor([[1.0, 3.0], [0.0, 5.0]])
-        >>> block_ranges(x, rows_of(x, dim=0))
-        tensor([[2.],
-                [5.]])
+        >>> block_extremes(x, rows_of(x, dim=0)).flatten(1)
+        tensor([[1., 3.],
+                [0., 5.]])
     """
     memory = memory_of(x)
-    ranges = torch.empty(rows.count, blocks_of(rows) // max(rows.count, 1))
-    found = ranges.view(-1).numpy()
+    extremes = torch.empty(rows.count, blocks_of(rows) // max(rows.count, 1), 2)
+    found = extremes.view(-1, 2).numpy()
     run(
         lambda start, stop: blocks.measure(start, stop, memory, rows, found),
-        ranges.numel(),
+        blocks_of(rows),
     )
-    return ranges
+    return extremes
 
 
 # How a kernel knows the type of 16 bits: float16 as unsigned, bfloat16 as signed.
@@ -192,7 +210,12 @@ def memory_of(x: Tensor) -> Any:
 
     Raises:
         OperandError: for other types, or gaps in memory.
+        BackendError: for tensors that are not in the memory of the CPU.
     """
+    if x.device.type != "cpu":
+        raise BackendError(
+            f"device {str(x.device)!r}; codes are packed on the CPU. Use x.cpu()."
+        )
     if x.dtype not in _CARRIERS:
         raise OperandError(
             f"{x.dtype} elements; codes are packed from float32, float16, "

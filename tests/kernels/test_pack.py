@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from packing import pack_row
 from torch import Tensor
 
-from axsim.errors import OperandError
+from axsim.errors import BackendError, OperandError
 from axsim.kernels.noise import draw, mixed
 from axsim.kernels.pack import (
     Rounding,
     Rows,
-    block_ranges,
+    Words,
+    block_extremes,
     memory_of,
     pack,
     rows_of,
@@ -33,6 +34,11 @@ def values_of(seed: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(shape, generator=generator)
     return (x * 10 ** (seed % 7 - 3.0) + seed % 5).to(dtype)
+
+
+def decoded(packed: Words, bits: int | Tensor, rows: Rows, like: Tensor) -> Tensor:
+    out = torch.empty_like(like)
+    return unpack(packed.words, bits, rows, out, ranges=packed.ranges)
 
 
 def rows_by_index(x: Tensor, dim: int | None) -> list[Tensor]:
@@ -68,19 +74,20 @@ def test_ranges_and_codes_equal_the_slow_twin(
     packed = pack(x, bits, rows, rounding=rounding, key=key)
     words: list[int] = []
     ranges: list[Any] = []
-    decoded: list[Tensor] = []
+    expected: list[Tensor] = []
     for row in rows_by_index(x, dim):
-        twin = pack_row(row.float().numpy(), bits, rounding, key, len(ranges))
-        words += twin[0]
-        ranges += twin[1]
-        decoded.append(torch.from_numpy(twin[2]).to(dtype))
+        reals = row.float().numpy()
+        own, spans, values = pack_row(reals, bits, rounding, key, len(ranges))
+        words += own
+        ranges += spans
+        expected.append(torch.from_numpy(values).to(dtype))
     assert packed.nonfinite == 0
     assert packed.words.numpy().view(np.uint32).tolist() == words
     assert packed.ranges.float().tolist() == [list(map(float, r)) for r in ranges]
-    out = unpack(packed, bits, rows, torch.empty_like(x))
+    out = decoded(packed, bits, rows, x)
     assert out.stride() == x.stride()
-    for found, expected in zip(rows_by_index(out, dim), decoded, strict=True):
-        assert torch.equal(found, expected)
+    for found, twin in zip(rows_by_index(out, dim), expected, strict=True):
+        assert torch.equal(found, twin)
 
 
 @settings(max_examples=30, deadline=None)
@@ -125,7 +132,7 @@ def test_whole_numbers_come_back(size: int, bits: int, threads: int, seed: int) 
     torch.set_num_threads(threads)
     try:
         packed = pack(x, bits, rows_of(x), rounding="nearest", inverse=one)
-        out = unpack(packed, bits, rows_of(x), torch.empty_like(x), step=one)
+        out = unpack(packed.words, bits, rows_of(x), torch.empty_like(x), step=one)
     finally:
         torch.set_num_threads(before)
     assert packed.words.numel() == bits * -(-size // 32)
@@ -137,14 +144,14 @@ def test_each_row_can_have_its_own_width() -> None:
     bits = torch.tensor([1, 8, 3, 2, 5], dtype=torch.uint8)
     rows = rows_of(x, 0)
     packed = pack(x, bits, rows, rounding="nearest")
-    out = unpack(packed, bits, rows, torch.empty_like(x))
+    out = decoded(packed, bits, rows, x)
     single = [
         pack(row, int(b), rows_of(row), rounding="nearest")
         for row, b in zip(x, bits, strict=True)
     ]
     assert torch.equal(packed.words, torch.cat([s.words for s in single]))
     for row, b, s, found in zip(x, bits, single, out, strict=True):
-        expected = unpack(s, int(b), rows_of(row), torch.empty_like(row))
+        expected = decoded(s, int(b), rows_of(row), row)
         assert torch.equal(found, expected)
 
 
@@ -167,17 +174,18 @@ def test_half_precision_never_decodes_to_infinity() -> None:
     x = torch.full((256,), 65504.0, dtype=torch.float16)
     x[0] = -65504
     packed = pack(x, 2, rows_of(x), rounding="nearest")
-    out = unpack(packed, 2, rows_of(x), torch.empty_like(x))
+    out = decoded(packed, 2, rows_of(x), x)
     assert out.isfinite().all()
     assert out[1:].eq(65504).all()
 
 
-def test_ranges_of_blocks() -> None:
+@pytest.mark.parametrize("dim", [None, 0, 1])
+def test_extremes_of_blocks(dim: int | None) -> None:
     x = torch.randn(3, 4, 10, 13).contiguous(memory_format=torch.channels_last)
-    found = block_ranges(x, rows_of(x, 0))
-    rows = torch.stack(rows_by_index(x, 0))
-    expected = [[p.max() - p.min() for p in row.split(256)] for row in rows]
-    assert found.tolist() == [[p.item() for p in row] for row in expected]
+    rows = torch.stack(rows_by_index(x, dim))
+    found = block_extremes(x, rows_of(x, dim))
+    expected = [[[p.min().item(), p.max().item()] for p in r.split(256)] for r in rows]
+    assert found.tolist() == expected
 
 
 def correlations_of(rows: Any) -> Any:
@@ -232,6 +240,8 @@ def test_messages() -> None:
         memory_of(x.long())
     with pytest.raises(OperandError, match=r"leave gaps in memory.*contiguous"):
         memory_of(x[:, :2])
+    with pytest.raises(BackendError, match=r"device 'meta'; codes are packed on the"):
+        memory_of(x.to("meta"))
 
 
 def test_keys_are_splitmix64() -> None:

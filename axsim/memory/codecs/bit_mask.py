@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...kernels.pack import Words, pack, rows_of, unpack
+from ...kernels.pack import pack, rows_of, unpack_codes
 from ..codec import NO_HINTS, Bits, Codec, Form, Hints, Packed, dense, form_of
 
 
@@ -36,5 +36,4 @@ class BitMask(Codec):
     def decode(self, packed: Packed) -> Tensor:
         """The mask, as bool."""
         mask = packed.form.empty(packed.payload[0].device)
-        words = Words(packed.payload[0], torch.empty(0, 2, dtype=torch.bfloat16), 0)
-        return unpack(words, 1, rows_of(mask), mask, step=torch.ones(1))
+        return unpack_codes(packed.payload[0], 1, mask)

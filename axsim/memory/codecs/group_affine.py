@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...kernels.pack import BLOCK, Words, pack, rows_of, unpack
+from ...kernels.pack import BLOCK, pack, rows_of, unpack
 from ..codec import NO_HINTS, Bits, Codec, Hints, Packed, dense, form_of
 from .identity import raw
 
@@ -82,7 +82,7 @@ class GroupAffine(Codec):
         out = single(form.empty(words.device))
         rows = rows_of(out, 0 if bits else None)
         widths = bits[0] if bits else packed.bits
-        return unpack(Words(words, ranges, 0), widths, rows, out).to(form.dtype)
+        return unpack(words, widths, rows, out, ranges=ranges).to(form.dtype)
 
 
 def single(x: Tensor) -> Tensor:
