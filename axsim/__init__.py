@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from . import kernels as kernels
     from .analysis import plot as plot
     from .analysis.report import report as report
     from .errors import AxsimError as AxsimError
@@ -45,7 +46,7 @@ _HOMES = {
     "report": ".analysis.report",
 }
 # Public names that are modules themselves.
-_MODULES = {"plot": ".analysis.plot"}
+_MODULES = {"kernels": ".kernels", "plot": ".analysis.plot"}
 __all__ = [*_HOMES, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 

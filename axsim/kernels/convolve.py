@@ -16,9 +16,9 @@ from . import pool
 from .compiled import compiled
 from .contract import INT32_MAX
 from .engine import accumulate
-from .lanes import Block, Lanes
-from .store import Place, add, store
+from .lanes import LAY, Block, Lanes
 from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of
+from .store import Place, add, store
 
 # Outputs whose sums a block keeps at hand, and what a row of sums is longer than its
 # lanes: a power of two would put every row on the same few cache lines.
@@ -83,6 +83,8 @@ def convolve(
     groups = lanes.shape.groups
     parts = -(-(lanes.shape.outputs // groups) // OUTPUT_BLOCK)
     tasks = len(lanes.starts) * blocks * groups * parts
+    steps = int((spans[:, 1] - spans[:, 0]).sum()) * lanes.shape.outputs / groups
+    computing = tasks / parts * vectors * steps * block.step
     for unit in range(0, lanes.units, per_pass):
         units = min(per_pass, lanes.units - unit)
 
@@ -95,17 +97,18 @@ def convolve(
                 lane_bytes, block.vector, vectors, blocks, unit, first, last,
             )  # fmt: skip
 
-        pool.run(lay, units * layouts)
+        pool.run(lay, units * layouts, units * lanes.unit * LAY)
         if second:
-            pool.run(partial(second.work, buffer, codes), units * second.tasks)
-        pool.run(work, units * tasks)
+            turn = partial(second.work, buffer, codes)
+            pool.run(turn, units * second.tasks, units * second.unit * LAY / 2)
+        pool.run(work, units * tasks, units * computing)
 
 
 @compiled
 def compute(
     engine: Any, lanes: Bytes, g: Grid, starts: Any, spans: Spans, bias: Any, out: Any,
-    groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int, blocks: int,
-    unit0: int, first: int, last: int,
+    groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int,
+    blocks: int, unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups, runs, their blocks, and outputs."""
     width = vector * vectors

@@ -72,12 +72,14 @@ def convolve(
     wide: bool,
     path: str,
     swapped: bool,
+    names: tuple[str, str],
 ) -> torch.Tensor:
     """Sums of one convolution on the named path; shapes are checked, codes are not.
 
     Args:
         swapped: whether lanes run along outputs instead of pixels: activations and
             weights change places, and so do the operands of the table.
+        names: what the caller calls the operands.
 
     Raises:
         OperandError: for codes that the table does not have.
@@ -90,7 +92,7 @@ def convolve(
     weights = w.contiguous().numpy().reshape(shape.outputs, -1)
     pad = 0 if pad_code is None else pad_code
     bound = _bound(codes, pad)
-    _check_narrow(codes, weights, bound, table)
+    _check_narrow(codes, weights, bound, table, names)
     call = Call(table, shape, codes, weights, pad, bound, wide)
     view = sums.numpy().reshape(shape.batch, shape.outputs, *_three(shape.out))
     if swapped:
@@ -129,7 +131,7 @@ def _run_swapped(call: Call, path: Path, sums: Any) -> None:
 
 
 def _windows(call: Call) -> Codes:
-    """uint8[N * pixels, K]: what each output pixel sees; the work is small where used."""
+    """uint8[N * pixels, K]: what each output pixel sees."""
     shape = call.shape
     x = call.x.reshape(shape.batch, shape.channels, *shape.size)
     border = [(0, 0), (0, 0), *((p, p) for p in shape.padding)]
@@ -154,12 +156,14 @@ def _bound(codes: Codes, pad: int) -> int:
     return (1 << int(unite(codes.reshape(-1)) | pad).bit_length()) - 1
 
 
-def _check_narrow(codes: Codes, weights: Codes, bound: int, table: Table) -> None:
+def _check_narrow(
+    codes: Codes, weights: Codes, bound: int, table: Table, names: tuple[str, str]
+) -> None:
     rows, columns = table.entries
     if bound >= rows:
-        check_codes("x", int(codes.max()), rows)
+        check_codes(names[0], int(codes.max()), rows)
     if columns < 256:
-        check_codes("w", int(weights.max()), columns)
+        check_codes(names[1], int(weights.max()), columns)
 
 
 def _three(out: tuple[int, ...]) -> tuple[int, ...]:

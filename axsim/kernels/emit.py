@@ -111,3 +111,11 @@ def look_up(builder: Any, registers: list[Any], codes: Any) -> Any:
         return low
     high = builder.call(permute, [registers[2], codes, registers[3]])
     return builder.select(builder.icmp_signed("<", codes, splat(0, BYTES)), high, low)
+
+
+def alternate(builder: Any, even: Any, odd: Any) -> Any:
+    """even[0], odd[0], even[1], odd[1], ..."""
+    size = even.type.count
+    order = [i // 2 + i % 2 * size for i in range(2 * size)]
+    mask = ir.Constant(ir.VectorType(I32, 2 * size), order)
+    return builder.shuffle_vector(even, odd, mask)

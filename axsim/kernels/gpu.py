@@ -2,58 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import ModuleType
+from functools import lru_cache
+from importlib import import_module
+from math import prod
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import BackendError
-from .contract import check_codes
+from ..tables.multiplier import operand_values
+from .contract import Convolution, check_codes
 from .table import Table
+
+# Of the table, one for the exact product included; more products than this cost more
+# than looking up.
+MOST_FACTORS = 32
+
+Factors = tuple[Tensor, Tensor]
 
 
 def convolve(
     x: Tensor,
     w: Tensor,
-    table: Tensor,
-    settings: tuple[Sequence[int], Sequence[int], Sequence[int]],
-    groups: int,
+    tensor: Tensor,
+    table: Table,
+    shape: Convolution,
     pad_code: int | None,
     wide: bool,
-    path: str,
+    backend: str,
 ) -> Tensor:
-    """A convolution on the operands' GPU; settings are stride, padding, dilation."""
-    _check_narrow({"x": (x, table.shape[0]), "w": (w, table.shape[1])})
-    stride, padding, dilation = map(tuple, settings)
+    """A convolution on the operands' GPU; `tensor` is the table there."""
+    _check_narrow({"x": (x, table.entries[0]), "w": (w, table.entries[1])})
+    path = choose(tensor, table, shape, wide) if backend == "auto" else backend
     return _room("conv").lut_conv(
-        x, w, table, stride=stride, padding=padding, dilation=dilation, groups=groups,
-        pad_code=pad_code, path=path, wide=wide,
+        x, w, tensor, stride=shape.stride, padding=shape.padding,
+        dilation=shape.dilation, groups=shape.groups, pad_code=pad_code, path=path,
+        wide=wide, factors=_factors_for(path, table, tensor.device),
     )  # fmt: skip
 
 
-def matmul(a: Tensor, b: Tensor, table: Tensor, wide: bool, path: str) -> Tensor:
-    """A matrix product on the operands' GPU."""
-    _check_narrow({"a": (a, table.shape[0]), "b": (b, table.shape[1])})
-    return _room("matmul").lut_matmul(a, b, table, path=path, wide=wide)
+def matmul(
+    a: Tensor, b: Tensor, tensor: Tensor, table: Table, wide: bool, backend: str
+) -> Tensor:
+    """A matrix product on the operands' GPU; `tensor` is the table there."""
+    _check_narrow({"a": (a, table.entries[0]), "b": (b, table.entries[1])})
+    path = backend
+    if backend == "auto":
+        rows, outputs = max(len(a), len(b)), min(len(a), len(b))
+        path = _choose(tensor, table, rows, outputs, a.shape[1], 1, wide)
+    factors = _factors_for(path, table, tensor.device)
+    return _room("matmul").lut_matmul(
+        a, b, tensor, path=path, wide=wide, factors=factors
+    )
 
 
-def paths() -> dict[str, str | None]:
+def choose(tensor: Tensor, table: Table, shape: Convolution, wide: bool) -> str:
+    """The name of the fastest path for a convolution; `tensor` is the table there."""
+    rows, outputs = shape.batch * prod(shape.out), shape.outputs // shape.groups
+    return _choose(tensor, table, rows, outputs, shape.terms, shape.groups, wide)
+
+
+def missing() -> dict[str, str | None]:
     """Every path on a GPU, with the reason why this machine lacks it."""
-    return dict.fromkeys(_room("paths").PATHS)
+    reason = _room("devices").why_no_device(torch.device("cuda"))
+    return dict.fromkeys(_room("paths").PATHS, reason)
 
 
-def _room(name: str) -> ModuleType:
-    """A module of `axsim.cuda`, or the reason why there is none."""
-    from importlib import import_module
+def device_name() -> str:
+    """The GPU as its maker calls it.
 
+    Raises:
+        BackendError: where kernels cannot run on one.
+    """
+    reason = _room("devices").why_no_device(torch.device("cuda"))
+    if reason is not None:
+        raise BackendError(reason)
+    return torch.cuda.get_device_name()
+
+
+def _room(name: str) -> Any:
+    """A module of `axsim.cuda`, imported when a GPU is first asked for."""
+    return import_module(f"..cuda.{name}", __package__)
+
+
+def _choose(
+    tensor: Tensor,
+    table: Table,
+    rows: int,
+    outputs: int,
+    terms: int,
+    groups: int,
+    wide: bool,
+) -> str:
     try:
-        return import_module(f"axsim.cuda.{name}")
-    except ModuleNotFoundError as missing:
-        raise BackendError(
-            f"device 'cuda' needs {missing.name}. Install axsim[cuda], or move the "
-            "operands to the CPU."
-        ) from missing
+        factors = _factors(table, tensor.device)
+    except BackendError:
+        # Without python-flint a table of one's own has no factors: look it up.
+        factors = None
+    return _room("paths").choose(
+        tensor, rows=rows, outputs=outputs, terms=terms, groups=groups, wide=wide,
+        factors=factors,
+    )  # fmt: skip
+
+
+def _factors_for(path: str, table: Table, device: torch.device) -> Factors | None:
+    return _factors(table, device) if path == "factored" else None
+
+
+@lru_cache(maxsize=256)
+def _factors(table: Table, device: torch.device) -> Factors | None:
+    """left[codes of x, R] and right[codes of w, R] with `table = left @ right.T`."""
+    mul = table.mul
+    if mul.rank >= MOST_FACTORS:
+        return None
+    error = mul.factors()
+    values = [
+        operand_values(bits, signed)[:, None]
+        for bits, signed in zip(mul.bits, mul.signed, strict=True)
+    ]
+    left = np.concatenate([values[0], error.u], axis=1)
+    right = np.concatenate([values[1], error.b.T], axis=1)
+    return torch.from_numpy(left).to(device), torch.from_numpy(right).to(device)
 
 
 def _check_narrow(operands: dict[str, tuple[Tensor, int]]) -> None:
@@ -63,8 +134,3 @@ def _check_narrow(operands: dict[str, tuple[Tensor, int]]) -> None:
     for name, (codes, entries) in operands.items():
         if entries < 256 and codes.numel():
             check_codes(name, int(codes.max()), entries)
-
-
-def choose(table: Table) -> str:
-    """The path for a table: whatever fits its width."""
-    return "packed" if table.peak < 1 << 15 else "gather"

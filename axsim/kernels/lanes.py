@@ -30,10 +30,12 @@ UNIT_BYTES = 4 << 20
 MAX_IMAGES = 1024
 # Nanoseconds to store the sum of a lane: row by row, image by image, eight at a time.
 STORE_ROW, STORE, STORE_EIGHT = 0.15, 2.0, 0.4
+# Nanoseconds of a block of lanes, and of a row of codes or sums, however short.
+TASK, ROW = 150, 8
 # Nanoseconds of a call, whatever its size.
 CALL = 60_000
 # Nanoseconds to lay a code out, and for each further byte made of it.
-LAY, LAY_MORE = 0.2, 0.1
+LAY, LAY_MORE = 0.2, 0.15
 # Images are transposed and stored by eights.
 EIGHT = 8
 
@@ -228,11 +230,18 @@ def _banded(lanes: Lanes, limit: int) -> Lanes:
 
 
 def estimate(lanes: Lanes, block: Block, steps: float) -> float:
-    """Nanoseconds to lay codes out, to take `steps` of each output, to store the sums."""
+    """Nanoseconds to lay codes out, take `steps` of each output, and store sums."""
     vectors, blocks = block.cut(lanes.run)
     count = lanes.units * len(lanes.starts) * blocks * lanes.shape.outputs
     computed = count * (vectors + block.overhead) * steps * block.step
     interleaved = STORE if lanes.images % EIGHT else STORE_EIGHT
     store = STORE_ROW if lanes.images == 1 else interleaved
+    stored = count * vectors * block.vector * store
+    shape = lanes.shape
+    rows = lanes.units * shape.channels * prod(lanes.grid[:2])
+    if prod(shape.out) > 1:
+        together = EIGHT if lanes.images % EIGHT == 0 else 1
+        rows += shape.batch * shape.outputs * prod(shape.out[:2]) / together
     laid_out = lanes.units * lanes.unit * (LAY + LAY_MORE * (block.depth - 1))
-    return computed + count * vectors * block.vector * store + laid_out
+    tasks = lanes.units * len(lanes.starts) * blocks * shape.groups
+    return computed + stored + laid_out + tasks * TASK + rows * ROW

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from ..errors import OperandError
 from ..tables.multiplier import Multiplier
 from . import cpu, gpu
-from .choose import choose_cpu
+from .choice import choose_cpu
 from .contract import (
     Convolution,
     Ints,
@@ -20,6 +21,8 @@ from .contract import (
     needs_int64,
 )
 from .table import Table, pack_signs, table_behind, table_of, tensor_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def lut_matmul(a: Tensor, b: Tensor, mul: Multiplier, backend: str = "auto") -> Tensor:
@@ -165,18 +168,42 @@ def _tensor(
     return _table_on(mul, a.device), *_numbers(mul)
 
 
-# A compiler takes what these return as constants: it cannot look into a Multiplier.
-@torch.compiler.assume_constant_result
+def _constant(function: Function) -> Function:
+    """Tells the compiler to take results as constants: it cannot see a Multiplier.
+
+    This is `torch.compiler.assume_constant_result` without its import of the compiler,
+    which takes longer than all of this package.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@_constant
 def _table_on(mul: Multiplier, device: torch.device) -> Tensor:
     return tensor_of(mul, device)
 
 
-@torch.compiler.assume_constant_result
+@_constant
 def _numbers(mul: Multiplier) -> tuple[int, int, int]:
     return pack_signs(mul), table_of(mul).peak, mul.table.shape[0]
 
 
-@torch.library.custom_op("axsim::lut_conv", mutates_args=(), device_types="cpu")
+# `torch.library.custom_op` would import the compiler at the first call.
+library = torch.library.Library("axsim", "DEF")
+library.define(
+    "lut_conv(Tensor x, Tensor w, Tensor table, int signs, SymInt[] stride, "
+    "SymInt[] padding, SymInt[] dilation, SymInt groups, int? pad_code, bool wide, "
+    "str backend) -> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+library.define(
+    "lut_matmul(Tensor a, Tensor b, Tensor table, int signs, bool wide, str backend) "
+    "-> Tensor",
+    tags=(torch.Tag.pt2_compliant_tag,),
+)
+
+
+@torch.library.impl(library, "lut_conv", "CPU")
 def conv_on_cpu(
     x: Tensor,
     w: Tensor,
@@ -190,13 +217,12 @@ def conv_on_cpu(
     wide: bool,
     backend: str,
 ) -> Tensor:
-    """The operator behind `lut_conv1d` to `lut_conv3d`."""
     shape = describe_convolution(x.shape, w.shape, stride, padding, dilation, groups)
     return _run(x, w, table_behind(table, signs), shape, pad_code, wide, backend)
 
 
-@conv_on_cpu.register_kernel("cuda")
-def _(
+@torch.library.impl(library, "lut_conv", "CUDA")
+def conv_on_gpu(
     x: Tensor,
     w: Tensor,
     table: Tensor,
@@ -209,13 +235,13 @@ def _(
     wide: bool,
     backend: str,
 ) -> Tensor:
-    settings = (stride, padding, dilation)
-    path = _path_on_gpu(backend, table, signs)
-    return gpu.convolve(x, w, table, settings, groups, pad_code, wide, path)
+    shape = describe_convolution(x.shape, w.shape, stride, padding, dilation, groups)
+    known = table_behind(table, signs)
+    return gpu.convolve(x, w, table, known, shape, pad_code, wide, backend)
 
 
-@conv_on_cpu.register_fake
-def _(
+@torch.library.register_fake("axsim::lut_conv", lib=library)
+def conv_shape(
     x: Tensor,
     w: Tensor,
     table: Tensor,
@@ -233,25 +259,26 @@ def _(
     return x.new_empty(size, dtype=torch.int64 if wide else torch.int32)
 
 
-@torch.library.custom_op("axsim::lut_matmul", mutates_args=(), device_types="cpu")
+@torch.library.impl(library, "lut_matmul", "CPU")
 def matmul_on_cpu(
     a: Tensor, b: Tensor, table: Tensor, signs: int, wide: bool, backend: str
 ) -> Tensor:
-    """The operator behind `lut_matmul`: rows are images of one pixel."""
+    # Rows are images of one pixel.
     (m, k), n = a.shape, b.shape[0]
     shape = Convolution(m, k, n, (1,), (1,), (1,), (0,), (1,), 1)
-    return _run(a, b, table_behind(table, signs), shape, 0, wide, backend).reshape(m, n)
+    known, names = table_behind(table, signs), ("a", "b")
+    return _run(a, b, known, shape, 0, wide, backend, names).reshape(m, n)
 
 
-@matmul_on_cpu.register_kernel("cuda")
-def _(
+@torch.library.impl(library, "lut_matmul", "CUDA")
+def matmul_on_gpu(
     a: Tensor, b: Tensor, table: Tensor, signs: int, wide: bool, backend: str
 ) -> Tensor:
-    return gpu.matmul(a, b, table, wide, _path_on_gpu(backend, table, signs))
+    return gpu.matmul(a, b, table, table_behind(table, signs), wide, backend)
 
 
-@matmul_on_cpu.register_fake
-def _(
+@torch.library.register_fake("axsim::lut_matmul", lib=library)
+def matmul_shape(
     a: Tensor, b: Tensor, table: Tensor, signs: int, wide: bool, backend: str
 ) -> Tensor:
     size = (a.shape[0], b.shape[0])
@@ -266,10 +293,7 @@ def _run(
     pad_code: int | None,
     wide: bool,
     backend: str,
+    names: tuple[str, str] = ("x", "w"),
 ) -> Tensor:
     path, swapped = choose_cpu(table, shape, wide, backend)
-    return cpu.convolve(x, w, table, shape, pad_code, wide, path, swapped)
-
-
-def _path_on_gpu(backend: str, table: Tensor, signs: int) -> str:
-    return gpu.choose(table_behind(table, signs)) if backend == "auto" else backend
+    return cpu.convolve(x, w, table, shape, pad_code, wide, path, swapped, names)

@@ -100,9 +100,7 @@ def run(call: Call, sums: Any) -> None:
     shape = call.shape
     planes = _planes(call)
     lanes = lay_out(shape, BLOCK)
-    engine = Shuffle(
-        planes.planes, planes.entries, planes.count, call.w, lanes.offsets
-    )
+    engine = Shuffle(planes.planes, planes.entries, planes.count, call.w, lanes.offsets)
     # Sums hold what lies above the bases: non-negative, so larger than the products.
     stretches = spans(shape.terms, (1 << 8 * planes.count) - 1, call.wide)
     convolve(

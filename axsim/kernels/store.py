@@ -52,7 +52,9 @@ def store(sums: Any, out: Any, g: Grid, place: Place) -> None:
             for o in range(place.outputs if count > 0 else 0):
                 if image < whole:
                     target = flat[at + o * plane :]
-                    _store_images(sums[o, lane:], n, target, out.shape[1] * plane, count)
+                    _store_images(
+                        sums[o, lane:], n, target, out.shape[1] * plane, count
+                    )
                 else:
                     target, source = flat[at + o * plane :], sums[o, lane::n]
                     for j in range(count):

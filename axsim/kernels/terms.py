@@ -4,9 +4,9 @@
 
 The terms come from table = exact product + error, the error being U·B in integers
 (`Multiplier.factors`), and from cutting entries that leave a byte into base-256
-digits. `vpdpbusd` multiplies an unsigned byte by a signed one. The offset of a code's factor
-costs only a constant for each output, so codes take whichever signedness the weights
-leave them.
+digits. `vpdpbusd` multiplies an unsigned byte by a signed one. The offset of a code's
+factor costs only a constant for each output, so codes take whichever signedness the
+weights leave them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Term:
         """int64[256, 256]: what the term adds to the table."""
         kinds = (np.int8, np.uint8) if self.signed_codes else (np.uint8, np.int8)
         codes = self.codes.view(kinds[0]).astype(np.int64) + self.offset
-        return np.outer(codes, self.weights.view(kinds[1]).astype(np.int64)) << self.shift
+        return (
+            np.outer(codes, self.weights.view(kinds[1]).astype(np.int64)) << self.shift
+        )
 
 
 def terms_of(table: Table) -> tuple[Term, ...]:
@@ -108,14 +110,17 @@ def _weight_digits(b: Integers) -> Iterator[tuple[int, Integers, bool]]:
 def _code_terms(
     u: Integers, digit: Integers, shift: int, signed: bool
 ) -> Iterator[Term]:
-    """Terms for the unsigned digits of `u` less its lowest value, lowest digit first."""
+    """Terms for the unsigned digits of `u` less its lowest value."""
     offset, rest = int(u.min()), u - u.min()
     while True:
         codes = (rest & 255) - 128 * signed
         yield Term(
-            codes.astype(np.uint8), digit.astype(np.uint8), offset + 128 * signed, shift,
+            codes.astype(np.uint8),
+            digit.astype(np.uint8),
+            offset + 128 * signed,
+            shift,
             signed,
-        )  # fmt: skip
+        )
         rest, offset, shift = rest >> 8, 0, shift + 8
         if not rest.any():
             return

@@ -15,16 +15,16 @@ from axsim.errors import BackendError
 from axsim.kernels import cpu, ops
 
 CONVS_BY_DIMENSIONS = {3: ops.lut_conv1d, 4: ops.lut_conv2d, 5: ops.lut_conv3d}
-RANDOM_CASES = 800
+RANDOM_CASES = 1200
 
 
-def run(case: Case, backend: str) -> npt.NDArray[Any]:
+def run(case: Case, backend: str, device: str = "cpu") -> npt.NDArray[Any]:
     # torch takes no NumPy view whose strides are 0 or read-only; expand gives the same.
-    first, second = (torch_view(codes) for codes in case.operands())
+    first, second = (torch_view(codes).to(device) for codes in case.operands())
     if isinstance(case, MatmulCase):
-        return ops.lut_matmul(first, second, case.mul, backend).numpy()
+        return ops.lut_matmul(first, second, case.mul, backend).cpu().numpy()
     conv = CONVS_BY_DIMENSIONS[first.dim()]
-    return conv(first, second, case.mul, **case.settings, backend=backend).numpy()
+    return conv(first, second, case.mul, **case.settings, backend=backend).cpu().numpy()
 
 
 def torch_view(codes: npt.NDArray[np.uint8]) -> torch.Tensor:
@@ -58,3 +58,18 @@ def test_corners(case: Case, backend: str) -> None:
 def test_random_cases(backend: str, block: int) -> None:
     cases = islice(random_cases(RANDOM_CASES, seed=1), block, None, 8)
     assert sum(check(case, backend) for case in cases) > RANDOM_CASES // 8 // 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+@pytest.mark.parametrize("backend", ["packed", "gather", "depthwise", "factored"])
+def test_random_cases_on_a_gpu(backend: str) -> None:
+    served = 0
+    for case in [*MATMULS, *CONVS, *random_cases(200, seed=2)]:
+        try:
+            found = run(case, backend, "cuda")
+        except BackendError:
+            continue
+        served += 1
+        np.testing.assert_array_equal(found, case.expected(), err_msg=str(case))
+    assert served > 50

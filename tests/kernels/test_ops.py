@@ -105,6 +105,11 @@ def test_bad_operands_are_refused(
         ops.lut_conv2d(x, w, **given)
 
 
+def test_codes_beyond_a_narrow_table_are_named_by_operand() -> None:
+    with pytest.raises(OperandError, match=r"b holds code 2.., but the table has 16"):
+        ops.lut_matmul(codes(3, 90), codes(3, 90), tables()["random_u8u4"])
+
+
 def test_unknown_path_lists_the_known_ones() -> None:
     with pytest.raises(BackendError, match=r"no path 'packed' on a CPU.*'gather'"):
         ops.lut_matmul(codes(2, 3), codes(2, 3), MUL, backend="packed")

@@ -17,12 +17,12 @@ from ..tables.multiplier import Multiplier
 from . import gpu
 from .contract import Convolution, needs_int64
 from .cpu import PATHS, swap
-from .table import Table, table_of
+from .table import Table, table_of, tensor_of
 
 # Exchanged operands need the windows of all pixels in memory: only for few pixels.
 MOST_PIXELS = 256
 # Nanoseconds to write a window's code, and to turn a sum round.
-WINDOW, TURN = 1.0, 2.0
+WINDOW, TURN = 1.0, 3.0
 
 
 def choose(mul: Multiplier, shape: Convolution, device: torch.device | str) -> str:
@@ -34,10 +34,10 @@ def choose(mul: Multiplier, shape: Convolution, device: torch.device | str) -> s
             images of one pixel with K channels and N outputs.
         device: where the operands are.
     """
-    table = table_of(mul)
-    if torch.device(device).type == "cuda":
-        return gpu.choose(table)
+    table, place = table_of(mul), torch.device(device)
     wide = needs_int64(shape.terms, table.peak)
+    if place.type == "cuda":
+        return gpu.choose(tensor_of(mul, place), table, shape, wide)
     return choose_cpu(table, shape, wide, "auto")[0]
 
 

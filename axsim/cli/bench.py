@@ -1,0 +1,44 @@
+"""`axsim bench`: how fast something is on this machine."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import axsim
+
+from ..console import say
+from ..errors import BackendError, close_names
+
+
+def bench(
+    subject: Annotated[str, typer.Argument(help="What to measure, such as kernels.")],
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option("--json", help="Also write the numbers to a file.")
+    ] = None,
+) -> None:
+    """Measure the speed of one subject and print it as a table."""
+    known = subjects()
+    if subject not in known:
+        raise BackendError(
+            f"there is nothing to measure called {subject!r}; there are "
+            f"{', '.join(known)}.{close_names(subject, known)}"
+        )
+    result = import_module(f"axsim.analysis.bench.{subject}").run(device, threads)
+    say(result)
+    if out is not None:
+        out.write_text(json.dumps(result.to_dict(), indent=1) + "\n")
+        say(f"wrote {out}")
+
+
+def subjects() -> list[str]:
+    """Names of what can be measured: the files of analysis/bench that have a `run`."""
+    folder = Path(axsim.__file__).parent / "analysis" / "bench"
+    files = sorted(folder.glob("[a-z]*.py"))
+    return [file.stem for file in files if "\ndef run(" in file.read_text()]
