@@ -168,7 +168,7 @@ def pack_codes(codes: Tensor, bits: int) -> Tensor:
 
     Example:
         >>> pack_codes(torch.tensor([3, 1, 2], dtype=torch.uint8), 2)
-        tensor([3, 1], dtype=torch.int32)
+        tensor([11,  1], dtype=torch.int32)
     """
     rows, one = rows_of(codes), torch.ones(1)
     return pack(codes, bits, rows, rounding="nearest", inverse=one).words

@@ -139,9 +139,13 @@ class Codec(ABC):
     def check_bits(self, bits: Bits) -> None:
         """Refuses widths that the codec does not have.
 
+        Those that lie on another device are not looked at, which would wait for it.
+
         Raises:
             OperandError: naming the widths that it has.
         """
+        if isinstance(bits, Tensor) and bits.device.type != "cpu":
+            return
         found = [bits] if isinstance(bits, int) else bits.unique().tolist()
         wrong = [b for b in found if b not in self.widths]
         if wrong:

@@ -14,6 +14,7 @@ class Identity(Codec):
     """Keeps the tensor as it is: exact, in as many bytes as it had.
 
     Example:
+        >>> import torch
         >>> Identity().encode(torch.ones(2, 3)).nbytes
         24
     """

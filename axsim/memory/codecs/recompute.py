@@ -17,6 +17,7 @@ class Recompute(Codec):
     Exact as far as the computation repeats itself, in 0 bytes.
 
     Example:
+        >>> import torch
         >>> x = torch.tensor([-1.0, 2.0])
         >>> packed = Recompute().encode(x.relu(), hints=Hints(again=x.relu))
         >>> packed.decode(), packed.nbytes

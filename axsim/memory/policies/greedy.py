@@ -48,9 +48,9 @@ class Greedy(Policy):
 
     Example:
         >>> policy = Greedy(2, per_layer=False)
-        >>> x = torch.randn(4, 512) * torch.tensor([[1.0], [1.0], [1.0], [9.0]])
+        >>> x = torch.linspace(-1, 1, 512) * torch.tensor([[1.0], [1.0], [1.0], [9.0]])
         >>> policy.bits(Slot("fc", "matmul_in"), x)
-        tensor([2, 1, 1, 4], dtype=torch.uint8)
+        tensor([1, 1, 2, 4], dtype=torch.uint8)
     """
 
     def __init__(
@@ -98,7 +98,8 @@ class Greedy(Policy):
         if not self.per_sample or size < BLOCK:
             return int(average)
         budget = int(samples * average)
-        return allocate(self._seen[slot.name].cost, torch.ones(samples), budget)
+        cost = self._seen[slot.name].cost
+        return allocate(cost, torch.ones_like(cost), budget)
 
     def wants(self, slot: Slot) -> bool:
         """Every step's gradients of matrix products."""
