@@ -34,6 +34,8 @@ class Line:
         kept: bytes.
         exact: bytes of the tensors themselves.
         shared: tensors that were kept already for another slot.
+        square, error: squared norms of the tensors and of their errors, where the
+            store measures errors.
         raw: why tensors were kept as they are, and how many.
     """
 
@@ -43,12 +45,19 @@ class Line:
     kept: int = 0
     exact: int = 0
     shared: int = 0
+    square: float = 0.0
+    error: float = 0.0
     raw: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def bits(self) -> float:
         """Bits kept for an element."""
         return 8 * self.kept / max(1, self.elements)
+
+    @property
+    def relative_error(self) -> float:
+        """Norm of the errors, relative to that of the tensors; 0 where not measured."""
+        return (self.error / self.square) ** 0.5 if self.square else 0.0
 
 
 class Ledger:
@@ -62,9 +71,9 @@ class Ledger:
         self.kept = 0
         self.exact = 0
         self.last = list[Moment]()
-        self.last_lines = dict[str, Line]()
+        self.last_lines = dict[tuple[str, str], Line]()
         self._moments = list[Moment]()
-        self._lines = dict[str, Line]()
+        self._lines = dict[tuple[str, str], Line]()
 
     @property
     def moments(self) -> list[Moment]:
@@ -73,7 +82,7 @@ class Ledger:
 
     @property
     def lines(self) -> list[Line]:
-        """A line for each slot of the current step, or of the last one."""
+        """A line for each slot and codec of the current step, or of the last one."""
         return list((self._lines or self.last_lines).values())
 
     @property
@@ -81,8 +90,8 @@ class Ledger:
         """The moment with most bytes kept."""
         return max(self.moments, key=lambda m: m.kept, default=Moment("", 0, 0))
 
-    def add(self, slot: str, packed: Packed, exact: int) -> None:
-        """Enters a tensor that is kept from now on."""
+    def add(self, slot: str, packed: Packed, exact: int) -> Line:
+        """Enters a tensor that is kept from now on; the line it counts in."""
         line = self._line(slot, type(packed.codec).__name__)
         line.elements += packed.form.shape.numel()
         line.kept += packed.nbytes
@@ -90,6 +99,7 @@ class Ledger:
         if packed.why_raw:
             line.raw[packed.why_raw] = line.raw.get(packed.why_raw, 0) + 1
         self._change(slot, packed.nbytes, exact)
+        return line
 
     def share(self, slot: str, codec: str) -> None:
         """Enters a tensor that was kept already."""
@@ -105,11 +115,13 @@ class Ledger:
         self._moments, self._lines = [], {}
 
     def __str__(self) -> str:
-        head = ("slot", "codec", "elements", "bits", "bytes", "share", "shared", "raw")
+        head = ("slot", "codec", "elements", "bits", "bytes", "share", "error",
+                "shared", "raw")  # fmt: skip
         total = max(1, sum(line.kept for line in self.lines))
         rows = [
             (line.slot, line.codec, f"{line.elements:,}", f"{line.bits:.2f}",
-             f"{line.kept:,}", f"{line.kept / total:.1%}", line.shared,
+             f"{line.kept:,}", f"{line.kept / total:.1%}",
+             f"{line.relative_error:.2%}" if line.square else "", line.shared,
              ", ".join(f"{n} {why}" for why, n in line.raw.items()))
             for line in self.lines
         ]  # fmt: skip
@@ -121,7 +133,7 @@ class Ledger:
         )
 
     def _line(self, slot: str, codec: str) -> Line:
-        return self._lines.setdefault(slot, Line(slot, codec))
+        return self._lines.setdefault((slot, codec), Line(slot, codec))
 
     def _change(self, slot: str, kept: int, exact: int) -> None:
         self.kept += kept

@@ -70,7 +70,9 @@ class Store:
     Args:
         seed: of the random stream.
         swap: keep codes in the host's pinned memory, where the device is a GPU.
-        rank: of the process, by default what `torchrun` says.
+        rank: of the process, by default what the process group says.
+        errors: measure how far every tensor is from what is kept of it, which decodes
+            it once more.
 
     Example:
         >>> from .codecs.group_affine import GroupAffine
@@ -85,8 +87,13 @@ class Store:
     """
 
     def __init__(
-        self, seed: int = 0, swap: bool = False, rank: int | None = None
+        self,
+        seed: int = 0,
+        swap: bool = False,
+        rank: int | None = None,
+        errors: bool = False,
     ) -> None:
+        self.errors = errors
         self.stream = Stream(seed, rank)
         self.ledger = Ledger()
         self.swap = swap and _can_swap()
@@ -124,8 +131,7 @@ class Store:
             return known
         bits = policy.bits(slot, x)
         packed = codec.encode(x, bits, replace(hints, key=self.stream.key()))
-        exact = x.numel() * x.element_size()
-        handle = Handle(self._enter(slot, packed, exact), self)
+        handle = Handle(self._enter(slot, packed, x), self)
         self._remember(x, codec, handle)
         return handle
 
@@ -166,11 +172,15 @@ class Store:
     def __str__(self) -> str:
         return str(self.ledger)
 
-    def _enter(self, slot: Slot, packed: Packed, exact: int) -> Entry:
+    def _enter(self, slot: Slot, packed: Packed, x: Tensor) -> Entry:
         self._saved += 1
+        exact = x.numel() * x.element_size()
         entry = Entry(slot, self._place(packed), self._saved)
         self._entries[entry.number] = entry
-        self.ledger.add(slot.name, packed, exact)
+        line = self.ledger.add(slot.name, packed, exact)
+        if self.errors and packed.form.dtype == x.dtype:
+            line.square += x.detach().double().square().sum().item()
+            line.error += (packed.decode() - x.detach()).double().square().sum().item()
         _at_end(entry, self.ledger.remove, slot.name, packed.nbytes, exact)
         return entry
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import torch.distributed as dist
 
 from ..kernels.noise import mixed
 
 
 def own_rank() -> int:
-    """This process's place among those of `torchrun`, 0 where there is only one."""
+    """This process's place in its group, or among those of `torchrun`; else 0."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank()
     return int(os.environ.get("RANK", 0))
 
 
@@ -20,7 +23,8 @@ class Stream:
     Args:
         seed: any integer; the same seed gives the same codes again.
         rank: of the process; processes differ, so that their noise averages out.
-            `torchrun` tells it where it is left out.
+            Where it is left out, the process group tells it, or `torchrun`, when the
+            first key is asked for.
 
     Example:
         >>> Stream(seed=1).key() == Stream(seed=1).key() != Stream(seed=2).key()
@@ -28,14 +32,16 @@ class Stream:
     """
 
     def __init__(self, seed: int = 0, rank: int | None = None) -> None:
-        self.rank = own_rank() if rank is None else rank
+        self.seed = seed
+        self.rank = rank
         self.drawn = 0
-        self._base = _mix(_mix(0, seed), self.rank)
 
     def key(self) -> int:
         """The next key, below 2^64."""
+        if self.rank is None:
+            self.rank = own_rank()
         self.drawn += 1
-        return _mix(self._base, self.drawn)
+        return _mix(_mix(_mix(0, self.seed), self.rank), self.drawn)
 
 
 def _mix(key: int, number: int) -> int:

@@ -160,16 +160,29 @@ def test_what_is_not_finite_is_counted_and_reported() -> None:
 
 def test_the_table() -> None:
     store = Store()
-    handles = [save(store, torch.randn(4, 256)), save(store, torch.ones(3), SECOND)]
+    handles = [save(store, torch.randn(4, 256))]
+    store.errors = True
+    handles.append(save(store, torch.ones(3), SECOND))
     assert str(store) == (
-        "slot    codec        elements   bits  bytes  share  shared  raw\n"
-        "------  -----------  --------  -----  -----  -----  ------  -------\n"
-        "first   GroupAffine     1,024   2.12    272  95.8%       0\n"
-        "second  Identity            3  32.00     12   4.2%       0  1 small\n"
+        "slot    codec        elements   bits  bytes  share  error  shared  raw\n"
+        "------  -----------  --------  -----  -----  -----  -----  ------  -------\n"
+        "first   GroupAffine     1,024   2.12    272  95.8%              0\n"
+        "second  Identity            3  32.00     12   4.2%  0.00%       0  1 small\n"
         "\n"
         "most kept at once: 284 bytes; the tensors themselves: 4,108"
     )
     assert len(handles) == 2
+
+
+def test_errors_are_measured_where_asked() -> None:
+    store, x = Store(errors=True), torch.randn(40, 256)
+    out = save(store, x).load()
+    (line,) = store.ledger.lines
+    found = ((out - x).norm() / x.norm()).item()
+    assert line.relative_error == pytest.approx(found, rel=1e-5)
+    plain = Store()
+    save(plain, x)
+    assert plain.ledger.lines[0].square == 0
 
 
 def test_handles_may_outlive_the_store_and_the_policy() -> None:
