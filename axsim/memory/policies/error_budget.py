@@ -118,10 +118,12 @@ class ErrorBudget(Policy):
         return due and slot.kind in ("matmul_in", "norm_in")
 
     def observe(self, slot: Slot, x: Tensor, gradients: Gradients) -> None:
-        """Takes a sample of a slot's statistics."""
-        reach = _of_norm if slot.kind == "norm_in" else _of_product
-        known = self._samples.setdefault(slot.name, deque(maxlen=self.history))
-        known.append(reach(slot, x.detach(), gradients))
+        """Takes a sample of a slot's statistics, unless gradients overflowed."""
+        measure = _of_norm if slot.kind == "norm_in" else _of_product
+        reach = measure(slot, x.detach(), gradients)
+        if all(bool(each.isfinite().all()) for each in reach):
+            known = self._samples.setdefault(slot.name, deque(maxlen=self.history))
+            known.append(reach)
 
     def join(self, slot: Slot, owner: Slot) -> None:
         """Counts a slot's statistics with those of the slot that keeps its tensor."""

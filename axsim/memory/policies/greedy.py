@@ -106,12 +106,17 @@ class Greedy(Policy):
         return slot.kind == "matmul_in"
 
     def observe(self, slot: Slot, x: Tensor, gradients: Gradients) -> None:
-        """Takes the squared norm of the output's gradient, of every sample."""
+        """Takes the squared norm of the output's gradient, of every sample.
+
+        Gradients that overflowed, as they do under loss scaling, change nothing.
+        """
         norms = gradients.output.detach().flatten(1).float().square().sum(1)
         if self.by_sample_index:
             self._remember(slot, norms)
         else:
-            self._sensitivity[slot.name] = norms.mean()
+            mean = norms.mean()
+            old = self._sensitivity.get(slot.name, torch.ones_like(mean))
+            self._sensitivity[slot.name] = torch.where(mean.isfinite(), mean, old)
 
     def end_step(self) -> None:
         """Divides the budget among layers: the one time a step that waits for it."""
@@ -131,6 +136,8 @@ class Greedy(Policy):
         x = single(dense(x))
         extremes = block_extremes(x, rows_of(x, 0))
         squares = (extremes[..., 1] - extremes[..., 0]).square().sum(1)
+        # What is not finite is kept as it is, whatever its bits.
+        squares = squares.nan_to_num(0, 0, 0)
         channels = x.shape[1] if x.dim() > 1 else 1
         cost = squares * (BLOCK * channels * len(x) / x.numel())
         if slot.kind != "matmul_in":
@@ -146,7 +153,7 @@ class Greedy(Policy):
         if known.dim() == 0:
             return known.expand(samples)
         norms = known[indices.clamp(max=len(known) - 1)]
-        seen = (indices < len(known)) & norms.isfinite()
+        seen = (indices < len(known)) & ~norms.isnan()
         mean = norms[seen].mean() if bool(seen.any()) else torch.ones(())
         return torch.where(seen, norms, mean + 1e-9)
 
@@ -169,5 +176,6 @@ class Greedy(Policy):
         table = norms.new_full((size,), float("nan"))
         table[: len(old)] = old
         before = table[indices]
-        table[indices] = torch.where(before.isnan(), norms, (before + norms) / 2)
+        later = torch.where(before.isnan(), norms, (before + norms) / 2)
+        table[indices] = torch.where(norms.isfinite(), later, before)
         self._sensitivity[slot.name] = table

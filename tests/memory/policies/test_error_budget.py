@@ -133,6 +133,15 @@ def test_layers_that_share_an_input_count_together() -> None:
     assert found.item() ** 2 == pytest.approx((2 + 5) / (2 * 10 * (9 / 4 * 4 + 3)))
 
 
+def test_gradients_that_overflowed_are_no_sample() -> None:
+    policy = ErrorBudget()
+    x, _, dy, dw = observed(policy, 0)
+    before = policy.tolerance(CONV, x)
+    policy.observe(CONV, x, Gradients(dy * float("inf"), dw))
+    assert before is not None
+    assert torch.equal(before, policy.tolerance(CONV, x) or torch.empty(0))
+
+
 def test_the_first_step_is_as_good_as_exact() -> None:
     x, w, dy = products(0)
     bits = ErrorBudget().bits(CONV, x)

@@ -125,6 +125,26 @@ def test_sensitivity_of_every_sample_of_the_data_set() -> None:
     assert unseen.tolist() == [2, 2, 2, 2]
 
 
+@pytest.mark.parametrize("by_sample_index", [False, True])
+def test_gradients_that_overflowed_change_nothing(by_sample_index: bool) -> None:
+    policy = Greedy(2, per_layer=False, by_sample_index=by_sample_index)
+    x = images(6, torch.tensor([1.0, 0.5, 2.0, 8.0]))
+    found: list[Tensor] = []
+    for size in (3.0, float("inf"), float("nan"), 3.0):
+        policy.begin_step(torch.arange(4))
+        bits = policy.bits(CONV, x)
+        assert isinstance(bits, Tensor)
+        found.append(bits)
+        policy.observe(CONV, x, Gradients(torch.full((4, 5), size)))
+        policy.end_step()
+    assert all(torch.equal(bits, found[0]) for bits in found)
+    x[0, 0, 0, 0] = float("nan")
+    policy.begin_step(torch.arange(4))
+    bits = policy.bits(CONV, x)
+    assert isinstance(bits, Tensor)
+    assert bits.sum() <= 8
+
+
 def test_messages() -> None:
     with pytest.raises(OperandError, match="average=9; a budget is 1 to 8 bits"):
         Greedy(9)
