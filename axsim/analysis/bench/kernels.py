@@ -122,7 +122,7 @@ def run(
         repeats: of each timing, taken in turn so that a slow moment strikes all alike.
     """
     timings: list[Timing] = []
-    with _threads(threads):
+    with use_threads(threads):
         for layer in progress(layers, "measuring"):
             for subject, name, largest in SUBJECTS:
                 mul = load_multiplier(name)
@@ -131,7 +131,7 @@ def run(
 
 
 @contextmanager
-def _threads(count: int) -> Generator[None, None, None]:
+def use_threads(count: int) -> Generator[None, None, None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,0 +1,1 @@
+"""Codecs of saved tensors, one file each."""

@@ -1,0 +1,1 @@
+"""Policies that choose the bits of saved tensors, one file each."""
