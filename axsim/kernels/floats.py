@@ -45,9 +45,12 @@ EXACT = 1 << 24
 MOST_TERMS = 12
 # Floats of the codes and sums of a pass, and of the weights of a chunk.
 PASS_BYTES, WEIGHT_BYTES = 4 << 20, 16 << 20
-# Nanoseconds of a call and of a product of torch, to map a byte, to add a sum, and of
-# a product of two floats; of one in a convolution of one channel by one.
-CALL, PRODUCT, MAP, ADD, STEP, DEPTHWISE = 50_000, 40_000, 0.4, 0.4, 0.02, 0.2
+# Nanoseconds of a call and of a product of torch, to map the byte of a code, to map
+# that of a weight and have torch lay it out, to add a sum, and of a product of two
+# floats; of one in a convolution of one channel by one. Where vectors are shorter,
+# both this and `gather` take longer.
+CALL, PRODUCT, MAP, WEIGHT, ADD = 50_000, 40_000, 0.4, 1.5, 0.4
+STEP, DEPTHWISE = 0.02, 0.2
 
 
 # Of the process that torch's threads belong to.
@@ -97,11 +100,10 @@ def cost(table: Table, shape: Convolution) -> float:
     sums = shape.batch * shape.outputs * pixels
     codes = shape.batch * shape.channels * prod(shape.padded)
     step = DEPTHWISE if shape.channels == shape.groups > 1 else STEP
-    mapped = terms * (codes + shape.outputs * shape.terms)
     return (
         CALL
         + PRODUCT * passes * len(chunks)
-        + MAP * mapped
+        + terms * (MAP * codes + WEIGHT * shape.outputs * shape.terms)
         + ADD * sums * (1 + len(chunks))
         + step * terms * shape.terms * sums
     )
