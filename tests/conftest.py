@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from axsim.kernels import features
+from axsim.kernels.choice import choose_cpu
 from axsim.tables.multiplier import Multiplier
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +23,15 @@ def evoapprox() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no EvoApprox tables at {folder}; set AXSIM_EVOAPPROX to a copy")
     return folder
+
+
+@pytest.fixture
+def plain_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine without vector units of any kind."""
+    monkeypatch.setattr(features, "has", lambda feature: False)  # pyright: ignore[reportUnknownLambdaType]
+    choose_cpu.cache_clear()
+    yield
+    choose_cpu.cache_clear()
 
 
 def random_multiplier(

@@ -19,8 +19,9 @@ def doctor() -> None:
     say(text_table([(name, _version(name)) for name in PACKAGES],
                    ("package", "version"), left=["package", "version"]))  # fmt: skip
     say(f"\nCPU: {ax.kernels.device_name()}")
+    yes = {("cpu", "factored"): f"yes, by {ax.kernels.variant()}"}
     rows = [
-        (device, path, reason or "yes")
+        (device, path, reason or yes.get((device, path), "yes"))
         for device in ("cpu", "cuda")
         for path, reason in ax.kernels.missing(device).items()
     ]

@@ -3,6 +3,7 @@
 from .choice import choose as choose
 from .contract import Convolution as Convolution
 from .contract import describe_convolution as describe_convolution
+from .cpu import variant as variant
 from .inventory import device_name as device_name
 from .inventory import missing as missing
 from .inventory import paths as paths

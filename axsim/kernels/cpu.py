@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from . import factored, gather, shuffle
+from . import factored, features, floats, gather, shuffle
 from .contract import Convolution, check_codes
 from .layout import unite
 from .skip import remove_padded_taps
@@ -56,10 +56,32 @@ class Path(NamedTuple):
     run: Callable[[Call, Any], None]
 
 
+# Both multiply exact factors.
+VARIANTS = {
+    "AVX-512 VNNI": Path(factored.why_not, factored.cost, factored.run),
+    "float32 torch": Path(floats.why_not, floats.cost, floats.run),
+}
+
+
+def variant() -> str:
+    """How this machine's CPU multiplies the factors of a table: a key of `VARIANTS`.
+
+    Example:
+        >>> variant() in ("AVX-512 VNNI", "float32 torch")
+        True
+    """
+    vectors = all(map(features.has, factored.FEATURES))
+    return "AVX-512 VNNI" if vectors else "float32 torch"
+
+
 PATHS = {
     "gather": Path(gather.why_not, gather.cost, gather.run),
     "shuffle": Path(shuffle.why_not, shuffle.cost, shuffle.run),
-    "factored": Path(factored.why_not, factored.cost, factored.run),
+    "factored": Path(
+        lambda table, shape, wide: VARIANTS[variant()].why_not(table, shape, wide),
+        lambda table, shape: VARIANTS[variant()].cost(table, shape),
+        lambda call, sums: VARIANTS[variant()].run(call, sums),
+    ),
 }
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
-from . import emit, features
+from . import emit
 from .contract import INT32_MAX, Convolution
 from .convolve import Second, convolve
 from .emit import BYTES, I32, INTS, constant, splat
@@ -29,12 +29,14 @@ from .lanes import CALL, LAY_MORE, Block, estimate, lay_out
 from .layout import Bytes
 from .quads import Quads, interleaver, quads_of
 from .table import Table
-from .terms import terms_of
+from .terms import terms_of, too_many
 from .weights import OUTPUTS, PACK, pack
 
 if TYPE_CHECKING:
     from .cpu import Call
 
+# What the CPU must offer.
+FEATURES = ("avx512vnni", "avx512vbmi")
 VECTOR = 16
 # 6 vectors of 4 outputs: 24 sums, and 7 registers to feed them.
 MOST = 6
@@ -67,14 +69,11 @@ class Factored(NamedTuple):
 
 
 def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
-    """Why this machine or this table cannot be served; None where they can."""
+    """Why this table cannot be served; None where it can."""
     del wide
-    if not (features.has("avx512vnni") and features.has("avx512vbmi")):
-        return f"{features.cpu_name()} has no AVX-512 VNNI and VBMI."
-    if table.mul.rank > MOST_TERMS - 1:
-        return f"the error has rank {table.mul.rank}; at most {MOST_TERMS - 1} pays."
-    if len(table.derived(terms_of)) > MOST_TERMS:
-        return f"the factors need more than {MOST_TERMS} products of bytes."
+    reason = too_many(table, MOST_TERMS)
+    if reason is not None:
+        return reason
     packed = shape.outputs * shape.terms * len(table.derived(terms_of))
     if packed > MOST_BYTES:
         return (

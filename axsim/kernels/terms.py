@@ -41,13 +41,16 @@ class Term:
     shift: int
     signed_codes: bool
 
+    def values(self) -> tuple[Integers, Integers]:
+        """int64[256] each: the bytes of codes and weights as numbers."""
+        kinds = (np.int8, np.uint8) if self.signed_codes else (np.uint8, np.int8)
+        codes, weights = self.codes.view(kinds[0]), self.weights.view(kinds[1])
+        return codes.astype(np.int64), weights.astype(np.int64)
+
     def product(self) -> Integers:
         """int64[256, 256]: what the term adds to the table."""
-        kinds = (np.int8, np.uint8) if self.signed_codes else (np.uint8, np.int8)
-        codes = self.codes.view(kinds[0]).astype(np.int64) + self.offset
-        return (
-            np.outer(codes, self.weights.view(kinds[1]).astype(np.int64)) << self.shift
-        )
+        codes, weights = self.values()
+        return np.outer(codes + self.offset, weights) << self.shift
 
 
 def terms_of(table: Table) -> tuple[Term, ...]:
@@ -67,6 +70,15 @@ def terms_of(table: Table) -> tuple[Term, ...]:
     if not np.array_equal(total[:rows, :columns], table.mul.table):
         raise ArithmeticError(f"the terms of {table.mul.name} do not add up to it")
     return tuple(sorted(terms, key=lambda term: (term.signed_codes, term.shift)))
+
+
+def too_many(table: Table, most: int) -> str | None:
+    """Why a table has more terms than pay; None where it does not."""
+    if table.mul.rank > most - 1:
+        return f"the error has rank {table.mul.rank}; at most {most - 1} pays."
+    if len(table.derived(terms_of)) > most:
+        return f"the factors need more than {most} products of bytes."
+    return None
 
 
 def _outer_products(table: Table) -> Iterator[tuple[Integers, Integers]]:

@@ -17,7 +17,16 @@ from axsim.errors import BackendError
 def test_doctor_lists_versions_and_paths() -> None:
     result = CliRunner().invoke(build_app(), ["doctor"])
     assert result.exit_code == 0
-    for word in ("torch", "numba", "gather", "shuffle", "factored", "cuda", "CPU:"):
+    for word in (
+        "torch",
+        "numba",
+        "gather",
+        "shuffle",
+        "factored",
+        "cuda",
+        "CPU:",
+        "yes, by",
+    ):
         assert word in result.output
 
 

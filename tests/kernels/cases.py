@@ -180,6 +180,7 @@ CONVS = (
         (2, 600, 4, 4), (3, 600, 3, 3), {"padding": 1, "pad_code": 9}, "random_20_bits"
     ),
     ConvCase((1, 3700, 3, 3), (2, 3700, 3, 3), {}, "random_u16"),
+    ConvCase((2, 2, 26, 25), (3, 2, 25, 24), {"padding": 1}, "exact_u8"),
     ConvCase((2, 3, 50), (4, 3, 5), {"padding": 2, "stride": 3}, "random_s16"),
     ConvCase((1, 2, 5, 6, 7), (4, 2, 3, 2, 3), {"padding": (1, 0, 2), "pad_code": 11}),
     ConvCase(

@@ -8,9 +8,9 @@ from cases import tables
 
 from axsim import kernels
 from axsim.errors import BackendError
-from axsim.kernels import features, gpu
+from axsim.kernels import gpu
 from axsim.kernels.choice import choose_cpu
-from axsim.kernels.cpu import PATHS
+from axsim.kernels.cpu import PATHS, VARIANTS
 from axsim.kernels.table import table_of, tensor_of
 
 CONV = kernels.describe_convolution((8, 64, 28, 28), (64, 64, 3, 3), padding=1)
@@ -49,18 +49,31 @@ def test_a_missing_gpu_has_its_reason() -> None:
     assert all(reason is None or reason for reason in kernels.missing("cuda").values())
 
 
-def test_a_plain_cpu_has_gather_and_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "has", lambda feature: False)  # pyright: ignore[reportUnknownLambdaType]
+@pytest.mark.usefixtures("plain_cpu")
+def test_a_plain_cpu_lacks_the_shuffle_alone() -> None:
     missing = kernels.missing()
-    assert missing["gather"] is None
+    assert missing["gather"] is missing["factored"] is None
     assert "no AVX-512 VBMI" in str(missing["shuffle"])
-    assert "no AVX-512 VNNI" in str(missing["factored"])
+    assert kernels.variant() == "float32 torch"
+
+
+@pytest.mark.usefixtures("plain_cpu")
+def test_a_plain_cpu_multiplies_factors_where_that_pays() -> None:
+    depthwise = kernels.describe_convolution((8, 64, 28, 28), (64, 1, 3, 3), groups=64)
+    for name, shape, path in (
+        ("exact_u8", CONV, "factored"),
+        ("rank_4_s8", CONV, "factored"),
+        ("rank_4_s8", depthwise, "gather"),
+        ("random_u16", CONV, "gather"),
+    ):
+        assert kernels.choose(tables()[name], shape, "cpu") == path
 
 
 def test_weights_too_large_to_pack_are_refused() -> None:
     wide = kernels.describe_convolution((1, 8192, 1), (20_000, 8192, 1))
-    reason = PATHS["factored"].why_not(table_of(tables()["exact_u8"]), wide, False)
-    assert reason is not None and ("MiB" in reason or "VNNI" in reason)
+    vectors = VARIANTS["AVX-512 VNNI"]
+    reason = vectors.why_not(table_of(tables()["exact_u8"]), wide, False)
+    assert reason is not None and "156 MiB" in reason
 
 
 @pytest.mark.parametrize("name", ["exact_u8", "rank_4_s8", "random_u4u8"])

@@ -60,6 +60,21 @@ def test_random_cases(backend: str, block: int) -> None:
     assert sum(check(case, backend) for case in cases) > RANDOM_CASES // 8 // 3
 
 
+@pytest.mark.usefixtures("plain_cpu")
+@pytest.mark.parametrize("case", [*MATMULS, *CONVS], ids=str)
+def test_corners_on_a_plain_cpu(case: Case) -> None:
+    """Where `factored` multiplies floats."""
+    if not check(case, "factored"):
+        pytest.skip(f"factored cannot serve {case.table}")
+
+
+@pytest.mark.usefixtures("plain_cpu")
+@pytest.mark.parametrize("block", range(8))
+def test_random_cases_on_a_plain_cpu(block: int) -> None:
+    cases = islice(random_cases(RANDOM_CASES, seed=1), block, None, 8)
+    assert sum(check(case, "factored") for case in cases) > RANDOM_CASES // 8 // 3
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 @pytest.mark.parametrize("backend", ["packed", "gather", "depthwise", "factored"])
