@@ -24,7 +24,11 @@ def modules() -> list[str]:
 
 
 @pytest.mark.parametrize("name", modules())
-def test_examples_show_what_they_say(name: str) -> None:
+def test_examples_show_what_they_say(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Some write a file.
+    monkeypatch.chdir(tmp_path_factory.mktemp("examples"))
     module = import_module(name)
     room = import_module(".".join(name.split(".")[:2]))
     public = {each: getattr(axsim, each) for each in axsim.__all__}

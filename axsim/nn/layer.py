@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import nn
@@ -13,7 +14,7 @@ from .spec import LayerSpec, Product
 Answer = LayerSpec | Multiplier | Product
 
 
-class ApproxLayer(nn.Module):
+class ApproxLayer(nn.Module, ABC):
     """A layer of torch whose products are formed on codes.
 
     Its parameters, settings and state-dict keys are torch's; `adopt` gives it the
@@ -35,9 +36,9 @@ class ApproxLayer(nn.Module):
         self.spec = spec if isinstance(spec, LayerSpec) else LayerSpec(multiplier=spec)
         self.build_sites(name or type(self).__name__)
 
+    @abstractmethod
     def build_sites(self, name: str) -> None:
         """Makes the layer's sites for `self.spec`."""
-        raise NotImplementedError
 
 
 class WeightedLayer(ApproxLayer):
