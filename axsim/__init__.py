@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from .errors import DataError as DataError
     from .errors import ModelError as ModelError
     from .errors import TableError as TableError
+    from .errors import TrainingError as TrainingError
     from .tables.build import build_catalogue as build_catalogue
     from .tables.catalogue import multipliers as multipliers
     from .tables.files import load_multiplier as load_multiplier
     from .tables.files import load_multipliers as load_multipliers
     from .tables.multiplier import Multiplier as Multiplier
+    from .training.evaluation import evaluate as evaluate
+    from .training.loop import train as train
+    from .training.settings import TrainSettings as TrainSettings
+    from .zoo.checkpoint import load_weights as load_weights
+    from .zoo.checkpoint import shipped_weights as shipped_weights
+    from .zoo.data.sources import load_data as load_data
+    from .zoo.networks.factory import build_network as build_network
 
 __version__ = "0.1.0"
 
@@ -35,12 +43,20 @@ _HOMES = {
     "DataError": ".errors",
     "ModelError": ".errors",
     "TableError": ".errors",
+    "TrainingError": ".errors",
     "Multiplier": ".tables.multiplier",
+    "TrainSettings": ".training.settings",
     "build_catalogue": ".tables.build",
+    "build_network": ".zoo.networks.factory",
+    "evaluate": ".training.evaluation",
+    "load_data": ".zoo.data.sources",
     "load_multiplier": ".tables.files",
     "load_multipliers": ".tables.files",
+    "load_weights": ".zoo.checkpoint",
     "multipliers": ".tables.catalogue",
     "report": ".analysis.report",
+    "shipped_weights": ".zoo.checkpoint",
+    "train": ".training.loop",
 }
 # Public names that are modules themselves.
 _MODULES = {"plot": ".analysis.plot"}
