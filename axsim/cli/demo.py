@@ -16,7 +16,7 @@ from .tables import listing
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo"),
 ) -> None:
-    """Report on every shipped multiplier: a table, a plot and an HTML page."""
+    """Report on every shipped multiplier: table, plot and page."""
     muls = ax.multipliers()
     say(listing(muls))
     page = ax.report(muls, out / "report.html", command="axsim demo")

@@ -102,6 +102,7 @@ def train(
     except KeyboardInterrupt:
         complain(f"interrupted; go on with the same command and --resume ({out})")
         raise typer.Exit(130) from None
+    last = out / "last.safetensors"
     say(result)
-    say(f"\nwrote {out}/last.safetensors")
-    say(f"next: axsim eval --model {model} --weights {out}/last.safetensors ...")
+    say(f"\nwrote {last}")
+    say(f"next: axsim eval --model {model} --data {data} --weights {last}")

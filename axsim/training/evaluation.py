@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Sized
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..console import Show, progress_bar, text_table
-from ..errors import DataError, ModelError
+from ..errors import DataError
+from .answers import answer, check_finite, eval_mode, views_of
 from .batches import batches_of, check_classes, unpack
 from .device import choose_device
 from .interval import wilson
@@ -145,9 +146,10 @@ def evaluate(
         BackendError: where there is no such device.
 
     Example:
-        >>> net = load_weights(build_network("digits_resnet"),
-        ...                    shipped_weights("digits_resnet"))
-        >>> round(evaluate(net, load_data("digits")).accuracy, 4)
+        >>> import axsim as ax
+        >>> net = ax.build_network("digits_resnet")
+        >>> net = ax.load_weights(net, ax.shipped_weights("digits_resnet"))
+        >>> round(ax.evaluate(net, ax.load_data("digits")).accuracy, 4)
         0.9972
     """
     batches = batches_of(data, batch_size, workers)
@@ -177,61 +179,6 @@ def evaluate(
     else:
         predicted = torch.cat(agreed).argmax(1).numpy() if agreed else None
     return Evaluation(answers.numpy(), truth, predicted, seconds)
-
-
-def answer(net: nn.Module, images: Tensor, views: int = 1) -> Tensor:  # (N, classes)
-    """What a network says of some images, float32 on the CPU.
-
-    Args:
-        net: in eval mode.
-        images: (N, C, H, W) where the network is, or (N, views, C, H, W).
-        views: of each image; the outputs of more than one are averaged.
-    """
-    # Not inference mode: what a layer caches here may be trained with later.
-    with torch.no_grad():
-        if views == 1:
-            return net(images).float().cpu()
-        return net(images.flatten(0, 1)).float().unflatten(0, (-1, views)).mean(1).cpu()
-
-
-def views_of(data: Any) -> int:
-    """How many views of an image a sample of this data set, or loader of it, has."""
-    while hasattr(data, "dataset"):
-        data = data.dataset
-    return getattr(data, "views", 1)
-
-
-@contextmanager
-def eval_mode(net: nn.Module | None) -> Generator[None]:
-    """The network in eval mode, and each of its modules afterwards as it was."""
-    modes = {} if net is None else {each: each.training for each in net.modules()}
-    if net is not None:
-        net.eval()
-    try:
-        yield
-    finally:
-        if net is not None:
-            net.train(modes[net])
-        for module, training in modes.items():
-            module.training = training
-
-
-def check_finite(net: nn.Module, logits: Tensor) -> None:
-    """Refuses answers that are NaN or infinite.
-
-    Raises:
-        ModelError: with the first such sample.
-    """
-    wrong = (~logits.isfinite()).any(1).nonzero().flatten()
-    if len(wrong):
-        first = logits[wrong[0]]
-        raise ModelError(
-            f"{type(net).__name__} gives outputs that are not finite for "
-            f"{len(wrong):,} of {len(logits):,} samples, first for sample "
-            f"{int(wrong[0])} "
-            f"({first[~first.isfinite()][0].item()}). Look at its weights, and at the "
-            "data for values that are not finite."
-        )
 
 
 def _place(net: nn.Module) -> torch.device:

@@ -74,8 +74,9 @@ def train(
         BackendError: where there is no such device.
 
     Example:
-        >>> net = build_network("digits_resnet")
-        >>> done = train(net, load_data("digits", "train"), TrainSettings(epochs=1))
+        >>> import axsim as ax
+        >>> net, data = ax.build_network("digits_vit"), ax.load_data("digits", "train")
+        >>> done = ax.train(net, data, ax.TrainSettings(epochs=1))
         >>> len(done.history)
         1
     """

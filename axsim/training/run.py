@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Sized
+import warnings
+from collections.abc import Iterator, Sized
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 
 from .. import __version__
-from ..errors import TrainingError
+from ..errors import AxsimWarning, TrainingError
 from ..zoo.checkpoint import fill_weights
 from ..zoo.data.stream import number
-from .batches import EpochLoader, batches_of, check_classes, steps_of, unpack
-from .evaluation import answer, check_finite, eval_mode, views_of
+from .batches import EpochLoader, steps_of
 from .folder import RunFolder
 from .meter import Meter
 from .optimizer import NamedOptimizer
@@ -29,6 +28,7 @@ from .result import Epoch, best_of
 from .schedule import learning_rate
 from .settings import TrainSettings
 from .step import Plan, Step
+from .validation import measure
 
 
 class Run:
@@ -95,8 +95,8 @@ class Run:
         saved = self.folder.read()
         if saved and not resume:
             raise TrainingError(
-                f"out={path} holds a run; go on with it by resume=True, or choose "
-                "another folder."
+                f"out={path} holds a run; go on with it (resume=True, --resume) or "
+                "choose another folder."
             )
         self.folder.begin_log(saved[1]["log_bytes"] if saved else 0)
         if saved:
@@ -162,6 +162,7 @@ class Run:
             "scaler": self.step.scaler.state_dict(),
             "settings": self.settings.as_json(),
             "samples": len(cast(Sized, self.data)),
+            "surroundings": self._surroundings(),
         }
         weights = {f"model/{k}": v for k, v in self.model.state_dict().items()}
         slots = {f"optimizer/{k}": v for k, v in self.optimizer.state().items()}
@@ -175,6 +176,7 @@ class Run:
                 f"resume: the data has {samples:,} samples, and the run began with "
                 f"{progress['samples']:,}. Go on with the data of the run."
             )
+        self._compare(progress["surroundings"])
         fill_weights(self.model, _under("model/", tensors), "state.safetensors")
         self.optimizer.load(_under("optimizer/", tensors))
         self.step.scaler.load_state_dict(progress["scaler"])
@@ -183,6 +185,27 @@ class Run:
         # The sums of all processes go on in one of them.
         if self.group.rank == 0:
             self.meter.set(*progress["meter"])
+
+    def _surroundings(self) -> dict[str, Any]:
+        """What else decides how sums are rounded."""
+        return {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "processes": self.group.world,
+            "device": self.group.device.type,
+        }
+
+    def _compare(self, saved: dict[str, Any]) -> None:
+        """Warns where the run goes on in surroundings that round otherwise."""
+        now = self._surroundings()
+        differing = [f"{k} {now[k]}, was {saved[k]}" for k in now if now[k] != saved[k]]
+        if differing:
+            warnings.warn(
+                f"resume: {'; '.join(differing)}. The weights will be near those of an "
+                "uninterrupted run, not equal bit for bit.",
+                AxsimWarning,
+                stacklevel=2,
+            )
 
     def _means(self, sums: tuple[float, int, int]) -> tuple[float, float]:
         """Loss and accuracy from sums.
@@ -202,28 +225,11 @@ class Run:
         return loss / max(seen, 1), correct / max(seen, 1)
 
     def _validate(self) -> tuple[float | None, float | None]:
-        """Loss and accuracy on the validation set, each process on its share."""
         if self.validate is None:
             return None, None
-        group = self.group
-        group.share_buffers(self.model)
-        mine = range(group.rank, len(cast(Sized, self.validate)), group.world)
-        meter = Meter(group.device)
-        with eval_mode(self.model):
-            for batch in self._batches(mine):
-                images, labels = unpack(batch)
-                views = views_of(self.validate)
-                logits = answer(self.model, images.to(group.device), views)
-                check_classes(labels, logits)
-                check_finite(self.model, logits)
-                meter.add(F.cross_entropy(logits, labels), logits, labels)
-        return self._means(meter.read(group))
-
-    def _batches(self, rows: range) -> Iterable[Any]:
-        if self.validate is None or not rows:
-            return []
-        share = Subset(self.validate, rows)
-        return batches_of(share, self.settings.batch_size, self.settings.workers)
+        self.group.share_buffers(self.model)
+        meter = measure(self.model, self.validate, self.settings, self.group)
+        return self._means(meter.read(self.group))
 
     def _write_weights(self, row: Epoch) -> None:
         if self.folder is None:
@@ -248,9 +254,7 @@ class Run:
                 epoch=self.epoch + 1,
                 step=self.position,
                 axsim=__version__,
-                torch=torch.__version__,
-                threads=torch.get_num_threads(),
-                processes=self.group.world,
+                **self._surroundings(),
                 data=repr(self.data),
                 settings=self.settings.as_json(),
                 words=self.words,

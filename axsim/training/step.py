@@ -75,8 +75,7 @@ class Step:
             meter: counts what was answered.
         """
         self.optimizer.set_rate(rate)
-        images, labels = images.to(self.device), labels.to(self.device)
-        xs = images.chunk(self.settings.sub_batches)
+        xs = images.to(self.device).chunk(self.settings.sub_batches)
         ys = labels.chunk(self.settings.sub_batches)
         for part, (x, y) in enumerate(zip(xs, ys, strict=True), 1):
             with self._exchange(last=part == len(xs)):
@@ -88,7 +87,9 @@ class Step:
             self.device.type, self.autocast, enabled=self.autocast is not None
         ):
             logits = self.net(x)
+            # Before the labels are where looking at them would make a GPU wait.
             check_classes(y, logits)
+            y = y.to(self.device)
             smoothing = self.settings.label_smoothing
             loss = F.cross_entropy(logits, y, label_smoothing=smoothing)
         if weight:

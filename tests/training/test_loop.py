@@ -19,7 +19,14 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import axsim as ax
-from axsim import AxsimError, DataError, ModelError, TrainingError, TrainSettings
+from axsim import (
+    AxsimError,
+    AxsimWarning,
+    DataError,
+    ModelError,
+    TrainingError,
+    TrainSettings,
+)
 from axsim.training.result import Epoch, TrainResult
 from axsim.zoo.checkpoint import load_weights, read_metadata
 from axsim.zoo.data.loader import make_loader
@@ -230,7 +237,11 @@ def resume(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "kind", "message"),
     [
-        ({"resume": False}, TrainingError, "holds a run; go on with it by resume=True"),
+        (
+            {"resume": False},
+            TrainingError,
+            r"holds a run; go on with it \(res",
+        ),
         (
             {"settings": TrainSettings(epochs=4)},
             TrainingError,
@@ -256,6 +267,13 @@ def test_a_run_that_cannot_go_on_is_left_as_it_is(
     with pytest.raises(kind, match=message):
         resume(tmp_path, **changes)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_going_on_with_other_rounding_is_told(tmp_path: Path) -> None:
+    resume(tmp_path)
+    torch.set_num_threads(2)
+    with pytest.warns(AxsimWarning, match=r"resume: threads 2, was 1\. The weights"):
+        resume(tmp_path)
 
 
 def test_folders_that_are_no_use_are_named(tmp_path: Path) -> None:
