@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from dataclasses import dataclass
 
@@ -78,5 +79,8 @@ def join(device: str) -> Processes:
 
 
 def _leave() -> None:
+    # A wrapped network that waits in a cycle keeps gloo's threads; whoever exits with
+    # them is aborted.
+    gc.collect()
     if dist.is_initialized():
         dist.destroy_process_group()
