@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,8 @@ def train(
     twice: on a CPU with the same number of threads, on CUDA with
     `torch.use_deterministic_algorithms(True)`.
 
-    Under `torchrun` the processes share each batch and arrive at the weights of one
-    process within float tolerance; but see `Processes.wrap` on batch norms. They must
-    share the folder `out`.
+    Under `torchrun` the processes share each batch, the folder `out`, and arrive at the
+    weights of one within float tolerance; but see `Processes.wrap` on batch norms.
 
     Args:
         model: any module from images to (N, classes); moved to the device.
@@ -92,26 +91,26 @@ def train(
         # Several processes would not stop at the same step.
         waits = out is not None and group.world == 1
         with finish_step(waits) as pressed, shown as show, _training_mode(model):
-            while run.epoch < settings.epochs:
-                _train_epoch(run, pressed, show)
-                row = run.finish_epoch()
+            for row in _train_epochs(run, pressed, show):
                 if on_epoch:
                     on_epoch(row)
         return TrainResult(tuple(run.history))
 
 
-def _train_epoch(run: Run, pressed: Callable[[], bool], show: Show) -> None:
-    """The steps that an epoch still has; Ctrl-C saves what they came to."""
+def _train_epochs(run: Run, pressed: Callable[[], bool], show: Show) -> Iterator[Epoch]:
+    """The epochs that a run still has; Ctrl-C saves what their steps came to."""
     shown = 0.0
-    for _ in run.steps():
-        if pressed():
-            run.save()
-            raise KeyboardInterrupt
-        now = time.monotonic()
-        # Reading the loss makes a GPU wait, so it is not read in every step.
-        if now - shown > SHOW_SECONDS:
-            shown = now
-            show(run.done, run.total, run.note())
+    while run.epoch < run.settings.epochs:
+        for _ in run.steps():
+            if pressed():
+                run.save()
+                raise KeyboardInterrupt
+            now = time.monotonic()
+            # Reading the loss makes a GPU wait, so it is not read in every step.
+            if now - shown > SHOW_SECONDS:
+                shown = now
+                show(run.done, run.total, run.note())
+        yield run.finish_epoch()
 
 
 @contextmanager
