@@ -14,6 +14,7 @@ from .errors import DataError as DataError
 from .errors import ModelError as ModelError
 from .errors import OperandError as OperandError
 from .errors import TableError as TableError
+from .errors import TrainingError as TrainingError
 from .tables.catalogue import multipliers as multipliers
 from .tables.files import load_multiplier as load_multiplier
 from .tables.files import load_multipliers as load_multipliers
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     from .nn.spec import Rule as Rule
     from .nn.summary import summary as summary
     from .tables.build import build_catalogue as build_catalogue
+    from .training.evaluation import evaluate as evaluate
+    from .training.loop import train as train
+    from .training.settings import TrainSettings as TrainSettings
+    from .zoo.checkpoint import load_weights as load_weights
+    from .zoo.checkpoint import shipped_weights as shipped_weights
+    from .zoo.data.sources import load_data as load_data
+    from .zoo.networks.factory import build_network as build_network
 
 __version__ = "0.1.0"
 
@@ -43,13 +51,20 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
-    "plan": ".nn.plan",
-    "summary": ".nn.summary",
+    "build_network": ".zoo.networks.factory",
+    "evaluate": ".training.evaluation",
     "kernels": ".kernels",
+    "load_data": ".zoo.data.sources",
+    "load_weights": ".zoo.checkpoint",
+    "plan": ".nn.plan",
     "plot": ".analysis.plot",
     "report": ".analysis.report",
+    "shipped_weights": ".zoo.checkpoint",
+    "summary": ".nn.summary",
+    "train": ".training.loop",
 }
 _MODULES = {"kernels", "plot"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
@@ -63,6 +78,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "Multiplier",
     "OperandError",
     "TableError",
+    "TrainingError",
     "load_multiplier",
     "load_multipliers",
     "multipliers",

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
 
+# Told how much is done, of how much in all (0 where unknown), and a note.
+Show = Callable[[int, int, str], None]
 Item = TypeVar("Item")
 
 
 def say(text: object) -> None:
-    """Prints plain text to standard output."""
-    sys.stdout.write(f"{text}\n")
+    """Prints plain text to standard output; of several processes, the first does."""
+    if _is_first():
+        sys.stdout.write(f"{text}\n")
 
 
 def complain(text: object) -> None:
@@ -46,6 +52,37 @@ def progress(
                      transient=True)  # fmt: skip
 
 
+@contextmanager
+def progress_bar(what: str) -> Generator[Show]:
+    """A bar on standard error with a note and the time left, where somebody watches.
+
+    Args:
+        what: the label of the bar.
+
+    Example:
+        >>> with progress_bar("training") as show:
+        ...     show(1, 2, "loss 0.31")
+    """
+    if not (sys.stderr.isatty() and _is_first()):
+        yield lambda done, total, note: None
+        return
+    from rich import progress as rich
+
+    columns = [rich.TextColumn(what), rich.BarColumn(), rich.MofNCompleteColumn(),
+               rich.TextColumn("{task.fields[note]}", markup=False),
+               rich.TimeRemainingColumn()]  # fmt: skip
+    with rich.Progress(*columns, console=_standard_error(), transient=True) as bar:
+        tasks: list[TaskID] = []
+
+        def show(done: int, total: int, note: str) -> None:
+            # Begun where a resumed run is, or the time left would be too short.
+            if not tasks:
+                tasks.append(bar.add_task(what, completed=done, note=note))
+            bar.update(tasks[0], completed=done, total=total or None, note=note)
+
+        yield show
+
+
 def text_table(
     rows: Iterable[Sequence[object]], head: Sequence[str], left: Sequence[str] = ()
 ) -> str:
@@ -74,6 +111,11 @@ def text_table(
 
     rule = ["-" * width for width in widths]
     return "\n".join(line(row) for row in [[*head], rule, *cells])
+
+
+def _is_first() -> bool:
+    # torchrun numbers the processes that it starts.
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _standard_error() -> Console:

@@ -39,7 +39,11 @@ class DataError(AxsimError, ValueError):
 
 
 class ModelError(AxsimError, ValueError):
-    """A network is not known, or a checkpoint cannot be read or does not fit it."""
+    """A network is unknown or its outputs are no use, or a checkpoint does not fit."""
+
+
+class TrainingError(AxsimError, ValueError):
+    """Settings of a training run contradict, or the run cannot go on."""
 
 
 class AxsimWarning(UserWarning):

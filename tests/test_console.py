@@ -7,8 +7,13 @@ import sys
 
 import pytest
 
-from axsim.console import progress, text_table
+from axsim.console import progress, progress_bar, say, text_table
 from axsim.errors import close_names
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_numbers_to_the_right_words_to_the_left() -> None:
@@ -35,15 +40,40 @@ def test_progress_passes_items_on_in_silence_where_nobody_watches(
 
 
 def test_progress_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     assert list(progress(iter("abc"), "counting", total=3)) == ["a", "b", "c"]
     assert "counting" in terminal.getvalue()
+
+
+def test_a_bar_shows_the_note_and_what_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar("training") as show:
+        show(70, 100, "loss 0.31 [x]")
+    assert "training" in terminal.getvalue()
+    assert "70/100" in terminal.getvalue()
+    assert "loss 0.31 [x]" in terminal.getvalue()
+
+
+def test_one_of_several_processes_speaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    say("twice")
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        with progress_bar("training") as show:
+            show(1, 2, "")
+    assert terminal.getvalue() == ""
+    monkeypatch.setenv("RANK", "0")
+    say("once")
+    assert capsys.readouterr() == ("once\n", "")
 
 
 def test_close_names_are_a_sentence_or_nothing() -> None:

@@ -43,8 +43,17 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
         >>> net = build_network("digits_vit")
         >>> net = load_weights(net, shipped_weights("digits_vit"))
     """
-    weights = _strip_prefixes(read_weights(path), model.state_dict())
-    _check_fit(model, weights, Path(path).name)
+    return fill_weights(model, read_weights(path), Path(path).name)
+
+
+def fill_weights(model: nn.Module, weights: Weights, name: str) -> nn.Module:
+    """Fills a model with weights; `name` is where they are from, for messages.
+
+    Raises:
+        ModelError: with the names and shapes that do not fit; nothing was changed.
+    """
+    weights = _strip_prefixes(weights, model.state_dict())
+    _check_fit(model, weights, name)
     # Old files have no batch counters; only a batch norm without momentum reads them.
     model.load_state_dict(weights, strict=False)
     return model
@@ -73,16 +82,25 @@ def save_weights(
             f"save: {target.name} ends in {target.suffix!r}; weights are written as "
             ".safetensors."
         )
-    # Weights that two layers share are written for each of them.
-    weights = {
+    return write_tensors(model.state_dict(), target, metadata)
+
+
+def write_tensors(
+    tensors: Mapping[str, Tensor],
+    target: Path,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """Writes named tensors as safetensors, seen under the name when complete."""
+    # Tensors that share memory, as tied weights do, are written for each of them.
+    copies = {
         name: each.detach().to("cpu", copy=True).contiguous()
-        for name, each in model.state_dict().items()
+        for name, each in tensors.items()
     }
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         # Not save_file: others could not read what it writes, whatever the umask.
         with part.open("xb") as stream:
-            stream.write(save(weights, dict(metadata or {})))
+            stream.write(save(copies, dict(metadata or {})))
         part.replace(target)
     except (OSError, SafetensorError) as problem:
         raise ModelError(f"save: {target} cannot be written: {problem}.") from problem

@@ -9,14 +9,19 @@ from torch import Tensor
 from ...errors import DataError
 
 
-def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
+def random_flip(
+    images: Tensor, generator: torch.Generator, rows: range | None = None
+) -> Tensor:
     """Mirrors each image, left to right, with probability one half.
 
     Args:
         images: (N, C, H, W).
         generator: where the randomness comes from, such as `stream(seed, epoch)`.
+        rows: which rows of a larger batch these images are. The randomness is drawn
+            for all of `rows.stop`, so that an image changes alike wherever it is.
     """
-    chosen = torch.rand(len(images), generator=generator) < 0.5
+    rows = rows or range(len(images))
+    chosen = torch.rand(rows.stop, generator=generator)[_cut(rows)] < 0.5
     mirrored = chosen.to(images.device).view(-1, 1, 1, 1)
     return torch.where(mirrored, images.flip(-1), images)
 
@@ -26,6 +31,7 @@ def random_crop(
     generator: torch.Generator,
     pad: int = 0,
     size: int | None = None,
+    rows: range | None = None,
 ) -> Tensor:
     """Cuts a square at a random place out of each padded image.
 
@@ -37,6 +43,7 @@ def random_crop(
         generator: where the randomness comes from.
         pad: zeros added on each side first.
         size: side of the square; by default what the images have.
+        rows: as in `random_flip`.
 
     Raises:
         DataError: where the padded images are smaller than the square.
@@ -54,11 +61,17 @@ def random_crop(
             f"size={size} does not fit into images of {height}x{width}; "
             "use a smaller size or more pad."
         )
-    top = torch.randint(height - cut_height + 1, (count, 1), generator=generator)
-    left = torch.randint(width - cut_width + 1, (count, 1), generator=generator)
-    rows = (top + torch.arange(cut_height)).to(images.device)
+    rows = rows or range(count)
+    drawn = (rows.stop, 1)
+    top = torch.randint(height - cut_height + 1, drawn, generator=generator)[_cut(rows)]
+    left = torch.randint(width - cut_width + 1, drawn, generator=generator)[_cut(rows)]
+    lines = (top + torch.arange(cut_height)).to(images.device)
     columns = (left + torch.arange(cut_width)).to(images.device)
     sample = torch.arange(count, device=images.device)
     # Indexing apart by a slice puts the channels last: (N, h, w, C).
-    cut = padded[sample[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    cut = padded[sample[:, None, None], :, lines[:, :, None], columns[:, None, :]]
     return cut.permute(0, 3, 1, 2).contiguous()
+
+
+def _cut(rows: range) -> slice:
+    return slice(rows.start, rows.stop, rows.step)

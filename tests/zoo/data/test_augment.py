@@ -61,3 +61,20 @@ def test_the_generator_alone_decides() -> None:
     again = random_crop(random_flip(images, stream(7)), stream(8), pad=2)
     assert torch.equal(first, again)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@given(world=st.integers(1, 4), count=st.integers(1, 9))
+def test_rows_of_a_batch_change_as_they_would_in_the_whole(
+    world: int, count: int
+) -> None:
+    images = numbered(count, 5, 5)
+    flipped, cropped = (
+        random_flip(images, stream(3)),
+        random_crop(images, stream(4), pad=2),
+    )
+    for rank in range(min(world, count)):
+        rows = range(rank, count, world)
+        mine = images[rank::world]
+        assert torch.equal(random_flip(mine, stream(3), rows), flipped[rank::world])
+        crops = random_crop(mine, stream(4), pad=2, rows=rows)
+        assert torch.equal(crops, cropped[rank::world])

@@ -1,0 +1,115 @@
+"""One step: forward, backward and update of a batch."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from .batches import check_classes
+from .meter import Meter
+from .optimizer import NamedOptimizer
+from .processes import Processes
+from .settings import TrainSettings
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Plan(Protocol):
+    """What a converted network wants of a training loop."""
+
+    def penalty(self) -> Tensor:
+        """What is added to the loss, after each forward pass."""
+        ...
+
+    def after_step(self) -> None:
+        """Told after each update of the weights."""
+        ...
+
+
+class Step:
+    """How the weights are updated, the same for every batch.
+
+    Args:
+        net: the network, wrapped where several processes train it.
+        optimizer: of its parameters.
+        settings: of the run.
+        group: the processes.
+        plan: of a converted network.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: NamedOptimizer,
+        settings: TrainSettings,
+        group: Processes,
+        plan: Plan | None,
+    ) -> None:
+        self.net = net
+        self.optimizer = optimizer
+        self.settings = settings
+        self.device = group.device
+        self.plan = plan
+        self.autocast = AUTOCAST.get(settings.precision)
+        # Half precision has too few exponents for small gradients; bfloat16 has not.
+        self.scaler = torch.amp.GradScaler(
+            group.device.type, enabled=settings.precision == "fp16"
+        )
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, weight: float, rate: float, meter: Meter
+    ) -> None:
+        """Updates the weights with the gradient of the mean loss of the whole batch.
+
+        Args:
+            images: this process's share of the batch.
+            labels: of them.
+            weight: of the mean over the share, so that the average over all processes
+                is the mean over the batch; 0 where the share is there for form only.
+            rate: learning rate.
+            meter: counts what was answered.
+        """
+        self.optimizer.set_rate(rate)
+        xs = images.to(self.device).chunk(self.settings.sub_batches)
+        ys = labels.chunk(self.settings.sub_batches)
+        for part, (x, y) in enumerate(zip(xs, ys, strict=True), 1):
+            with self._exchange(last=part == len(xs)):
+                self._accumulate(x, y, weight * (len(x) / len(images)), meter)
+        self._update()
+
+    def _accumulate(self, x: Tensor, y: Tensor, weight: float, meter: Meter) -> None:
+        with torch.autocast(
+            self.device.type, self.autocast, enabled=self.autocast is not None
+        ):
+            logits = self.net(x)
+            # Before the labels are where looking at them would make a GPU wait.
+            check_classes(y, logits)
+            y = y.to(self.device)
+            smoothing = self.settings.label_smoothing
+            loss = F.cross_entropy(logits, y, label_smoothing=smoothing)
+        if weight:
+            meter.add(loss, logits, y)
+        total = loss + self.plan.penalty() if self.plan else loss
+        self.scaler.scale(total * weight).backward()
+
+    def _exchange(self, last: bool) -> AbstractContextManager[None]:
+        """Processes exchange gradients once a batch, with its last part."""
+        if last or not isinstance(self.net, DistributedDataParallel):
+            return nullcontext()
+        return self.net.no_sync()
+
+    def _update(self) -> None:
+        optimizer = self.optimizer.torch
+        if self.settings.clip_norm is not None:
+            self.scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(self.optimizer.parameters, self.settings.clip_norm)
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        optimizer.zero_grad()
+        if self.plan:
+            self.plan.after_step()
