@@ -78,7 +78,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = out / "script.py"
     script.write_text(
         "import sys, pathlib, torch\n"
-        "from test_processes import act\n"
+        "from test_several_processes import act\n"
         "torch.set_num_threads(1)\n"
         "act(pathlib.Path(sys.argv[1]))\n"
     )
