@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 
 from ..errors import OperandError
@@ -41,18 +40,18 @@ class Convolution:
     dilation: tuple[int, ...]
     groups: int
 
-    @cached_property
+    @property
     def padded(self) -> tuple[int, ...]:
         """Spatial sizes with the padding on both sides."""
         return tuple(s + 2 * p for s, p in zip(self.size, self.padding, strict=True))
 
-    @cached_property
+    @property
     def out(self) -> tuple[int, ...]:
         """Spatial output sizes."""
         spans = zip(self.padded, self.kernel, self.dilation, self.stride, strict=True)
         return tuple((p - d * (k - 1) - 1) // s + 1 for p, k, d, s in spans)
 
-    @cached_property
+    @property
     def terms(self) -> int:
         """Products summed into one output, K; padded taps count."""
         return self.channels // self.groups * prod(self.kernel)
