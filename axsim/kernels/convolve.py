@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from . import pool
 from .compiled import compiled
@@ -24,6 +25,10 @@ from .store import Place, add, store
 # lanes: a power of two would put every row on the same few cache lines.
 OUTPUT_BLOCK = 64
 ROW_GAP = 16
+# Fewer outputs than these would load codes more often than use them.
+LEAST_OUTPUTS, TASKS_PER_THREAD = 16, 16
+# Nanoseconds to write a byte of the second layout.
+TURN = 0.03
 # Layouts held at a time. A pass more costs one hand-over to the threads.
 PASS_BYTES = 8 << 20
 
@@ -81,8 +86,10 @@ def convolve(
     codes = np.empty(per_pass * unit_bytes + SLACK, np.uint8) if second else buffer
     layouts = -(-grid.channels // channel_block(grid))
     groups = lanes.shape.groups
-    parts = -(-(lanes.shape.outputs // groups) // OUTPUT_BLOCK)
-    tasks = len(lanes.starts) * blocks * groups * parts
+    tasks = len(lanes.starts) * blocks * groups
+    rows = _output_block(per_pass * tasks, lanes.shape.outputs // groups)
+    parts = -(-(lanes.shape.outputs // groups) // rows)
+    tasks *= parts
     steps = int((spans[:, 1] - spans[:, 0]).sum()) * lanes.shape.outputs / groups
     computing = tasks / parts * vectors * steps * block.step
     for unit in range(0, lanes.units, per_pass):
@@ -94,27 +101,36 @@ def convolve(
         def work(first: int, last: int, unit: int = unit) -> None:
             compute(
                 engine, codes, grid, lanes.starts, spans, bias, out, groups, unit_bytes,
-                lane_bytes, block.vector, vectors, blocks, unit, first, last,
+                lane_bytes, block.vector, vectors, blocks, rows, unit, first, last,
             )  # fmt: skip
 
         pool.run(lay, units * layouts, units * lanes.unit * LAY)
         if second:
             turn = partial(second.work, buffer, codes)
-            pool.run(turn, units * second.tasks, units * second.unit * LAY / 2)
+            pool.run(turn, units * second.tasks, units * second.unit * TURN)
         pool.run(work, units * tasks, units * computing)
+
+
+def _output_block(tasks: int, outputs: int) -> int:
+    """Fewer outputs to a block where threads would share few tasks unevenly."""
+    threads, rows = torch.get_num_threads(), OUTPUT_BLOCK
+    wanted = TASKS_PER_THREAD * threads if threads > 1 else 0
+    while rows > LEAST_OUTPUTS and tasks * -(-outputs // rows) < wanted:
+        rows //= 2
+    return rows
 
 
 @compiled
 def compute(
     engine: Any, lanes: Bytes, g: Grid, starts: Any, spans: Spans, bias: Any, out: Any,
     groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int,
-    blocks: int, unit0: int, first: int, last: int,
+    blocks: int, output_block: int, unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups, runs, their blocks, and outputs."""
     width = vector * vectors
     outputs, group_bytes = out.shape[1] // groups, unit_bytes // groups
-    parts = (outputs + OUTPUT_BLOCK - 1) // OUTPUT_BLOCK
-    sums = np.empty((min(OUTPUT_BLOCK, outputs + 3), width + ROW_GAP), np.int32)
+    parts = (outputs + output_block - 1) // output_block
+    sums = np.empty((min(output_block, outputs + 3), width + ROW_GAP), np.int32)
     for task in range(first, last):
         rest, part = divmod(task, parts)
         rest, block = divmod(rest, blocks)
@@ -124,8 +140,8 @@ def compute(
         count = min(width, starts[run] * g.images + g.run - start)
         base = unit * unit_bytes + group * group_bytes + start * lane_bytes
         used = (count + vector - 1) // vector
-        rows = min(OUTPUT_BLOCK, outputs - part * OUTPUT_BLOCK)
-        o0 = group * outputs + part * OUTPUT_BLOCK
+        rows = min(output_block, outputs - part * output_block)
+        o0 = group * outputs + part * output_block
         place = Place(unit0 + unit, start, count, o0, rows)
         if out.itemsize == 4:
             for o in range(rows):

@@ -13,6 +13,7 @@ int32 with that residue. For int64 results, stretches are short enough to fit in
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,10 +23,10 @@ from numba.extending import overload
 
 from . import emit
 from .contract import INT32_MAX, Convolution
-from .convolve import Second, convolve
+from .convolve import Second, Spans, convolve
 from .emit import BYTES, I32, INTS, constant, splat
 from .engine import accumulate
-from .lanes import CALL, LAY_MORE, Block, estimate, lay_out
+from .lanes import CALL, LAY_MORE, Block, Lanes, estimate, lay_out
 from .layout import Bytes
 from .quads import Quads, interleaver, quads_of
 from .table import Table
@@ -108,28 +109,36 @@ def _block(table: Table) -> Block:
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape = call.shape
-    per_group = shape.channels // shape.groups
-    block = _block(call.table)
-    lanes = lay_out(shape, block)
-    quads = quads_of(call.table, per_group)
+    lanes, quads, steps, stretches, second = _plan(call.table, shape, call.wide)
     taps = len(lanes.taps)
-    starts = np.arange(len(quads.sources)) * lanes.channel
-    steps = np.add.outer(4 * starts, 4 * lanes.taps).astype(np.int32).ravel()
     weights, bias = pack(call, quads, taps)
     outputs = shape.outputs // shape.groups
     stretch = STEPS if taps > 1 else STEPS_OF_ONE_TAP
     engine = Factored(weights, steps, outputs, quads.signed_from * taps, stretch)
+    block = _block(call.table)
+    convolve(engine, block, lanes, call.x, stretches, bias, call.pad, sums, second)
+
+
+@lru_cache(maxsize=256)
+def _plan(
+    table: Table, shape: Convolution, wide: bool
+) -> tuple[Lanes, Quads, npt.NDArray[np.int32], Spans, Second]:
+    """What does not depend on the codes."""
+    lanes = lay_out(shape, _block(table))
+    per_group, taps = shape.channels // shape.groups, len(lanes.taps)
+    quads = quads_of(table, per_group)
+    starts = np.arange(len(quads.sources)) * lanes.channel
+    steps = np.add.outer(4 * starts, 4 * lanes.taps).astype(np.int32).ravel()
     second = Second(
         unit=len(quads.sources) * shape.groups * lanes.channel * 4,
         lane=4,
         tasks=len(quads.sources) * shape.groups,
         work=interleaver(quads, lanes.channel, lanes.unit, per_group),
     )
-    stretches = _spans(quads, taps, call.wide)
-    convolve(engine, block, lanes, call.x, stretches, bias, call.pad, sums, second)
+    return lanes, quads, steps, _spans(quads, taps, wide), second
 
 
-def _spans(quads: Quads, taps: int, wide: bool) -> npt.NDArray[np.int64]:
+def _spans(quads: Quads, taps: int, wide: bool) -> Spans:
     spans, start = list[tuple[int, int, int]](), 0
     for count, shift in quads.segments:
         end = start + count * taps

@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 EXACT = 1 << 24
 # More terms than this take longer than the look-ups of `gather`.
 MOST_TERMS = 12
-# Floats of the codes and sums of a pass, and of the weights of a chunk.
-PASS_BYTES, WEIGHT_BYTES = 4 << 20, 16 << 20
+# Floats of the codes and sums of a pass of several images; of the codes or the
+# weights of a chunk.
+PASS_BYTES, CHUNK_BYTES = 4 << 20, 8 << 20
 # Nanoseconds of a call and of a product of torch, to map the byte of a code, to map
 # that of a weight and have torch lay it out, to add a sum, and of a product of two
 # floats; of one in a convolution of one channel by one. Where vectors are shorter,
@@ -88,7 +89,13 @@ class Maps(NamedTuple):
 
 def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
     """Why this table cannot be served; None where it can."""
-    del shape, wide
+    del wide
+    floats = shape.channels * prod(shape.padded) + shape.outputs * prod(shape.out)
+    if shape.groups > 1 and 4 * floats > CHUNK_BYTES:
+        return (
+            f"one image of {shape.groups} groups takes {4 * floats >> 20} MiB as "
+            f"floats; at most {CHUNK_BYTES >> 20} are held."
+        )
     return too_many(table, MOST_TERMS)
 
 
@@ -198,7 +205,7 @@ def _cut(
     planes = (last - first) * channels
     magnitudes = np.repeat(np.array(peaks[first:last]) * taps, channels)
     floats = max(shape.outputs * taps, shape.groups * prod(shape.padded))
-    count = max(1, -(-4 * floats * planes // WEIGHT_BYTES))
+    count = max(1, -(-4 * floats * planes // CHUNK_BYTES))
     # Torch is fast for groups of one channel, not of a few.
     count = planes if channels == 1 else min(count, planes)
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
@@ -188,6 +189,9 @@ def _numbers(mul: Multiplier) -> tuple[int, int, int]:
     return pack_signs(mul), table_of(mul).peak, mul.table.shape[0]
 
 
+# A layer is called with the same shapes again and again.
+_describe = lru_cache(maxsize=1024)(describe_convolution)
+
 # `torch.library.custom_op` would import the compiler at the first call.
 library = torch.library.Library("axsim", "DEF")
 library.define(
@@ -217,7 +221,8 @@ def conv_on_cpu(
     wide: bool,
     backend: str,
 ) -> Tensor:
-    shape = describe_convolution(x.shape, w.shape, stride, padding, dilation, groups)
+    settings = (tuple(stride), tuple(padding), tuple(dilation))
+    shape = _describe(tuple(x.shape), tuple(w.shape), *settings, groups)
     return _run(x, w, table_behind(table, signs), shape, pad_code, wide, backend)
 
 

@@ -87,6 +87,12 @@ def test_a_forked_child_does_not_wait_for_threads_it_lacks() -> None:
         torch.set_num_threads(before)
 
 
+def test_a_large_image_of_many_groups_is_refused() -> None:
+    shape = Convolution(1, 64, 64, (512, 512), (3, 3), (1, 1), (0, 0), (1, 1), 64)
+    reason = floats.why_not(table_of(tables()["exact_u8"]), shape, False)
+    assert reason is not None and "takes 127 MiB as floats; at most 8" in reason
+
+
 def test_a_table_of_many_factors_is_refused_with_its_rank() -> None:
     table = table_of(tables()["random_s16"])
     shape = Convolution(1, 1, 1, (1,), (1,), (1,), (0,), (1,), 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -40,6 +41,8 @@ class Timing:
         products: of the layer.
         float32, gather: how often the time of torch in float32, and of the plain
             gather, goes into this one.
+        speedup, float32_speedup: how often this time, and that of torch in float32,
+            goes into its own on one thread.
         extra_bytes: most memory held beside operands and result.
         chosen: whether `backend="auto"` takes this path.
     """
@@ -52,6 +55,8 @@ class Timing:
     products: int
     float32: float
     gather: float
+    speedup: float
+    float32_speedup: float
     extra_bytes: int
     chosen: bool
 
@@ -71,13 +76,16 @@ class KernelBench:
 
     def __str__(self) -> str:
         head = ("network", "layer", "subject", "path", "G/s", "x float32", "x gather",
-                "extra MiB")  # fmt: skip
+                "extra MiB", "x faster than 1 thread")  # fmt: skip
         rows = [
             (t.network, t.layer, t.subject, t.path + "*" * t.chosen,
              f"{t.rate / 1e9:.1f}", f"{t.float32:.2f}", f"{t.gather:.2f}",
-             f"{t.extra_bytes / 2**20:.1f}")
+             f"{t.extra_bytes / 2**20:.1f}",
+             f"{t.speedup:.2f} (float32 {t.float32_speedup:.2f})")
             for t in self.timings
         ]  # fmt: skip
+        if self.threads == 1:
+            head, rows = head[:-1], [row[:-1] for row in rows]
         table = text_table(rows, head, left=head[:4])
         return (
             f"{table}\n\n{self._medians()}\n\n{self.device}, threads: {self.threads}; "
@@ -97,7 +105,8 @@ class KernelBench:
                 times = median(t.float32 for t in counted)
                 lines.append(
                     f"median of {len(counted)} ResNet layers: {subject}, {path}: "
-                    f"{rate:.1f} G/s, {times:.2f} x float32"
+                    f"{rate:.1f} G/s, {times:.2f} x float32, "
+                    f"{median(t.speedup for t in counted):.2f} x as fast as one thread"
                 )
         return "\n".join(lines)
 
@@ -156,17 +165,28 @@ def _measure(
             ways[path]()
         except BackendError:
             del ways[path]
-    seconds = _interleaved(ways, device, repeats)
+    alone = {(name, 1): partial(_alone, way) for name, way in ways.items()}
+    both = ways if torch.get_num_threads() == 1 else ways | alone
+    seconds = _interleaved(both, device, repeats)
+    speedups = {
+        name: seconds.get((name, 1), seconds[name]) / seconds[name] for name in ways
+    }
     chosen = kernels.choose(mul, _shape(layer), device)
     return [
         Timing(
             layer.network, layer.name, subject, path, seconds[path], layer.products,
             seconds[path] / seconds["float32"], seconds[path] / seconds["gather"],
-            _extra_bytes(way, device), path == chosen,
+            speedups[path], speedups["float32"], _extra_bytes(way, device),
+            path == chosen,
         )
         for path, way in ways.items()
         if path != "float32"
     ]  # fmt: skip
+
+
+def _alone(way: Callable[[], object]) -> object:
+    with _threads(1):
+        return way()
 
 
 def _operands(
@@ -212,10 +232,10 @@ def _float32(
 
 
 def _interleaved(
-    ways: dict[str, Callable[[], object]], device: str, repeats: int
-) -> dict[str, float]:
+    ways: Mapping[Any, Callable[[], object]], device: str, repeats: int
+) -> dict[Any, float]:
     """Median seconds of each way."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    taken: dict[Any, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
             taken[name].append(_seconds(way, device))

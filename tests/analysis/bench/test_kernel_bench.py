@@ -23,6 +23,15 @@ def test_every_path_that_serves_is_measured(result: KernelBench) -> None:
     assert {t.subject for t in result.timings} == {name for name, _, _ in SUBJECTS}
 
 
+def test_several_threads_are_measured_beside_one(result: KernelBench) -> None:
+    assert all(t.speedup == t.float32_speedup == 1 for t in result.timings)
+    tiny = Layer("CIFAR ResNet", "tiny", 1, 16, 16, 4, 3, padding=1)
+    two = run("cpu", 2, [tiny], repeats=1)
+    assert all(t.speedup > 0 for t in two.timings)
+    assert any(t.speedup != 1 and t.float32_speedup != 1 for t in two.timings)
+    assert "x faster than 1 thread" in str(two)
+
+
 def test_gather_is_its_own_measure(result: KernelBench) -> None:
     assert all(t.gather == 1 for t in result.timings if t.path == "gather")
 
