@@ -24,7 +24,6 @@ from .transposed import ApproxConvTranspose2d
 
 Network = TypeVar("Network", bound=nn.Module)
 
-PRODUCT_QUESTIONS = frozenset({"quant", "multiplier", "gate", "saved"})
 #: Layers of torch and what stands for them; subclasses may compute something else.
 COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.Conv1d: ApproxConv1d,
@@ -64,7 +63,10 @@ def approximate(
         >>> type(net[0]).__name__
         'ApproxLinear'
     """
-    layers = {name: PRODUCT_QUESTIONS for name, _ in convertible(model)}
+    layers = {
+        name: COUNTERPARTS[type(module)].questions
+        for name, module in convertible(model)
+    }
     if not layers:
         raise ConversionError(
             f"{type(model).__name__} has no layer that can be approximated: no "
@@ -74,9 +76,7 @@ def approximate(
     answers = resolve(recipe(rules), layers)
     net = copy.deepcopy(model)
     for name, spec in answers.items():
-        if isinstance(spec.multiplier, Untouched) or not (
-            spec.multiplier or spec.quant
-        ):
+        if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
             continue
         module = net.get_submodule(name)
         # The class alone changes: everything attached to the module stays attached.
@@ -85,7 +85,7 @@ def approximate(
         adopted.adopt(spec, name)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
-    exact = dict(convertible(net, converted=True))
+    exact = dict(_left_exact(net))
     found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
     setattr(net, ATTRIBUTE, found)
     return net
@@ -102,20 +102,24 @@ def _disable_fast_paths(net: nn.Module) -> None:
             module.enable_nested_tensor = False
 
 
-def convertible(
-    model: nn.Module, converted: bool = False
-) -> Iterator[tuple[str, nn.Module]]:
-    """Dotted names of the layers that can be approximated; a shared one appears once.
+def _left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The layers whose products stay real numbers."""
+    for name, module in net.named_modules():
+        kind = COUNTERPARTS.get(type(module))
+        if isinstance(module, ApproxLayer):
+            kind = None if module.spec.on_codes else type(module)
+        if kind and "multiplier" in kind.questions:
+            yield name, module
 
-    Args:
-        model: the network.
-        converted: whether layers may be approximate already; they are left out.
+
+def convertible(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Dotted names of the layers that can be approximated; a shared one appears once.
 
     Raises:
         ConversionError: where the network is converted already.
     """
     for name, module in model.named_modules():
-        if isinstance(module, ApproxLayer) and not converted:
+        if isinstance(module, ApproxLayer):
             raise ConversionError(
                 f"{name!r} is approximate already. Convert the original network; "
                 "recipes are united with |."

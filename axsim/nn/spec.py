@@ -114,6 +114,12 @@ class LayerSpec:
         answer = self.multiplier
         return Product(answer) if isinstance(answer, Multiplier) else answer
 
+    @property
+    def on_codes(self) -> bool:
+        """Whether products are formed on codes; otherwise values stay real numbers."""
+        untouched = isinstance(self.multiplier, Untouched)
+        return not untouched and bool(self.multiplier or isinstance(self.quant, Quant))
+
     def cut(self, questions: frozenset[str]) -> LayerSpec:
         """Only the answers to these questions."""
         open_again = dict.fromkeys(QUESTIONS - questions)
