@@ -9,6 +9,7 @@ from torch import nn
 from ..console import text_table
 from ..tables.cost import Cost
 from .cost import Energy, Item, format_energy
+from .fold import Folded
 from .plan import plan
 from .site import Site
 
@@ -43,6 +44,7 @@ class Summary:
     lines: tuple[Line, ...]
     unreached: tuple[str, ...]
     energy: Energy
+    folded: Folded
 
     @property
     def products(self) -> int:
@@ -64,6 +66,8 @@ class Summary:
                 f"{total:,} products a sample, {100 * share / total:.1f} % on a table"
             )
             parts.append(str(self.energy))
+        if str(self.folded):
+            parts.append(str(self.folded))
         parts.extend(f"not reached, exact: {where}" for where in self.unreached)
         return "\n".join(parts)
 
@@ -84,7 +88,7 @@ def summary(net: nn.Module) -> Summary:
             lines.append(
                 Line(name, type(module).__name__, "float", "exact", count, None)
             )
-    return Summary(tuple(lines), known.unreached, known.energy)
+    return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
 def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
