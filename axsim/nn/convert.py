@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from ..errors import CalibrationError, ConversionError
 from ..tables.multiplier import Multiplier
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from .fold import Folded, fold_batch_norms
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
@@ -40,6 +42,7 @@ def approximate(
     rules: Recipe | Iterable[Rule] | LayerSpec | Multiplier | Product,
     *,
     calibration: Iterable[Any] | None = None,
+    fold_batch_norm: bool = False,
 ) -> Network:
     """A copy of a network whose layers compute as the rules say; `model` is untouched.
 
@@ -51,9 +54,13 @@ def approximate(
         calibration: batches of inputs, or of (input, ...) as data loaders give them,
             from which ranges of activations are taken. Not needed where all ranges
             are dynamic.
+        fold_batch_norm: make batch norms part of the layers before them, where they
+            alone read what those compute, as accelerators do for inference. Needs a
+            batch; `summary` lists what was folded.
 
     Raises:
-        ConversionError: where rules and network do not fit each other.
+        ConversionError: where rules and network do not fit each other, or nothing can
+            be folded.
         CalibrationError: where ranges cannot be measured.
 
     Example:
@@ -75,6 +82,10 @@ def approximate(
         )
     answers = resolve(recipe(rules), layers)
     net = copy.deepcopy(model)
+    folded = Folded()
+    if fold_batch_norm:
+        sample, calibration = _first(calibration, net)
+        folded = fold_batch_norms(net, sample)
     for name, spec in answers.items():
         if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
             continue
@@ -87,8 +98,22 @@ def approximate(
     sample = calibrate(net, calibration)
     exact = dict(_left_exact(net))
     found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    found.folded = folded
     setattr(net, ATTRIBUTE, found)
     return net
+
+
+def _first(
+    batches: Iterable[Any] | None, net: nn.Module
+) -> tuple[Tensor, Iterable[Any]]:
+    """One sample, and the batches as if none had been taken."""
+    rest = iter(batches or ())
+    for batch in rest:
+        return _input(batch, net)[:1], itertools.chain([batch], rest)
+    raise ConversionError(
+        "fold_batch_norm=True needs calibration=batches: a sample shows which batch "
+        "norm follows which layer."
+    )
 
 
 def _disable_fast_paths(net: nn.Module) -> None:
