@@ -23,6 +23,7 @@ from .tables.multiplier import Multiplier as Multiplier
 if TYPE_CHECKING:
     from . import kernels as kernels
     from . import nn as nn
+    from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
     from .nn.convert import approximate as approximate
@@ -66,13 +67,14 @@ _HOMES = {
     "nn": ".nn",
     "plan": ".nn.plan",
     "plot": ".analysis.plot",
+    "recipes": ".recipes",
     "report": ".analysis.report",
     "save_network": ".zoo.converted",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "nn", "plot"}
+_MODULES = {"kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

@@ -14,6 +14,7 @@ from .layer import WeightedLayer
 class Convolution(WeightedLayer):
     """A convolution of any number of dimensions, with every padding mode of torch."""
 
+    kind = "convolution"
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: str | tuple[int, ...]

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
-from ..tables.multiplier import Multiplier
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from .fold import Folded, fold_batch_norms
@@ -19,9 +18,9 @@ from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
 from .plan import ATTRIBUTE, Plan, probe
-from .recipe import Recipe, recipe, resolve
+from .recipe import Answers, Recipe, recipe, resolve
 from .site import Site
-from .spec import LayerSpec, Product, Rule, Untouched
+from .spec import Rule, Untouched
 from .transposed import ApproxConvTranspose2d
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -39,7 +38,7 @@ COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
 
 def approximate(
     model: Network,
-    rules: Recipe | Iterable[Rule] | LayerSpec | Multiplier | Product,
+    rules: Recipe | Iterable[Rule] | Answers,
     *,
     calibration: Iterable[Any] | None = None,
     fold_batch_norm: bool = False,
@@ -70,17 +69,18 @@ def approximate(
         >>> type(net[0]).__name__
         'ApproxLinear'
     """
-    layers = {
-        name: COUNTERPARTS[type(module)].questions
-        for name, module in convertible(model)
-    }
-    if not layers:
+    kinds = {name: COUNTERPARTS[type(m)] for name, m in convertible(model)}
+    if not kinds:
         raise ConversionError(
             f"{type(model).__name__} has no layer that can be approximated: no "
             f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
             "cannot be reached; write them as modules."
         )
-    answers = resolve(recipe(rules), layers)
+    answers = resolve(
+        recipe(rules),
+        {name: kind.questions for name, kind in kinds.items()},
+        {name: kind.kind for name, kind in kinds.items()},
+    )
     net = copy.deepcopy(model)
     folded = Folded()
     if fold_batch_norm:
