@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -91,6 +92,9 @@ class Site(nn.Module):
             self.table, form, product.pad == "skip", product.gradient, product.backend
         )
         y = multiply(x, weight, bias, a, w, circuit)
+        y = mark_nan(y, x)
+        if self.weight_axis is None:
+            y = mark_nan(y, weight)
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
@@ -121,6 +125,28 @@ def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
         return Operand(raw, scale, zero_point, scheme)
     raw, inside = encode_inside(x, scale, zero_point, scheme)
     return Operand(raw, scale, zero_point, scheme, inside)
+
+
+def mark_nan(y: Tensor, x: Tensor) -> Tensor:
+    """The outputs, NaN for each entry of the batch whose input holds a NaN.
+
+    NaN has no code; without this it would pass for the value of code 0. Infinities
+    are clipped like other values beyond the range.
+    """
+    if torch.compiler.is_compiling():
+        return torch.where(_broken(y, x), float("nan"), y)
+    # One cheap pass; infinities of both signs raise a false alarm.
+    if not math.isnan(float(x.detach().sum())):
+        return y
+    return y.masked_fill(_broken(y, x), float("nan"))
+
+
+def _broken(y: Tensor, x: Tensor) -> Tensor:
+    """Where outputs cannot be trusted: whole entries of the first dimension."""
+    broken = x.detach().isnan()
+    if y.dim() < 2 or x.shape[0] != y.shape[0]:
+        return broken.any()
+    return broken.flatten(1).any(1).view(-1, *[1] * (y.dim() - 1))
 
 
 def _schemes(
