@@ -13,6 +13,7 @@ from ..kernels import ops
 from ..tables.multiplier import Multiplier
 from .forms import Form
 from .layer import WeightedLayer
+from .spec import QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class ApproxConvTranspose2d(WeightedLayer, nn.ConvTranspose2d):  # pyright: igno
     """`torch.nn.ConvTranspose2d` on a multiplier, which `spec=` names."""
 
     weight_axis = 1
+    questions = QUESTIONS - {"gate"}
 
     def placed(
         self,
