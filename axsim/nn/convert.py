@@ -16,7 +16,7 @@ from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .plan import ATTRIBUTE, Plan, probe
+from .plan import ATTRIBUTE, Plan, gates_of, probe
 from .recipe import Recipe, recipe, resolve
 from .site import Site
 from .spec import LayerSpec, Product, Rule, Untouched
@@ -86,7 +86,11 @@ def approximate(
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(_left_exact(net))
-    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    found = (
+        Plan(exact=tuple(exact), gates=gates_of(net))
+        if sample is None
+        else probe(net, exact, sample)
+    )
     setattr(net, ATTRIBUTE, found)
     return net
 

@@ -57,11 +57,10 @@ class GatedSite(Site):
         """
         gate, shape, product = unit.gate, unit.shape, self.product
         rest = replace(product, table=gate.rest or product.table)
-        self.sums = Sums(
-            tuple(self._piece(part, product, "base") for part in gate.split.base(shape)),
-            tuple(self._piece(part, rest, "rest") for part in gate.split.rest(shape)),
-            product.pad == "skip", product.gradient, product.backend,
-        )  # fmt: skip
+        first = tuple(self._piece(p, product, "base") for p in gate.split.base(shape))
+        second = tuple(self._piece(p, rest, "rest") for p in gate.split.rest(shape))
+        skip = product.pad == "skip"
+        self.sums = Sums(first, second, skip, product.gradient, product.backend)
 
     def _piece(self, part: Part, product: Product, what: str) -> Piece:
         activation, weight = self.schemes

@@ -108,15 +108,15 @@ class WeightedLayer(ApproxLayer):
 
     def forward(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
         site, gate = self.site, self.gate
-        calibrating = site is not None and site.calibrating
-        if site is not None and calibrating:
+        if site is not None and site.calibrating:
             site.observe(input)
-        if calibrating or (site is None and gate is None):
+            return self.exactly(input, *args, **settings)
+        if site is None and gate is None:
             return self.exactly(input, *args, **settings)
         x, form = self.placed(input, *args, **settings)
-        if gate is not None:
+        if gate is None:
+            y = cast(Site, site).multiply(x, self.weight, self.bias, form)
+        else:
             split = cast(SplitForm, form)
             y = multiply_gated(site, gate, x, self.weight, self.bias, split)
-        elif site is not None:
-            y = site.multiply(x, self.weight, self.bias, form)
         return y if x.dim() == input.dim() else y.squeeze(0)

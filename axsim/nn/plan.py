@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ConversionError
+from ..gating.bits import Bits
+from ..gating.report import GateLine, GateReport
+from ..gating.unit import GateUnit
 from .layer import ApproxLayer
 from .modes import evaluating
 from .site import Site
@@ -30,11 +34,54 @@ class Plan:
         exact: layers that could be approximated and were left exact.
         unreached: functional calls that form products outside of any layer, as
             "module: operation".
+        gates: of gated layers, by the layer's name.
     """
 
     products: dict[str, int] = field(default_factory=dict)
     exact: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
+    gates: dict[str, GateUnit] = field(default_factory=dict)
+
+    def penalty(self) -> Tensor:
+        """What is added to the loss of training: the gate loss of all layers."""
+        losses = [unit.penalty() for unit in self.gates.values()]
+        return sum((loss for loss in losses if loss is not None), torch.zeros(()))
+
+    def after_step(self) -> None:
+        """Told after each update of the weights; no part of a network needs it."""
+
+    def gate_report(self, all_processes: bool = False) -> GateReport:
+        """What the gates counted since `reset_gates`, and what that saves.
+
+        Args:
+            all_processes: sum the counts over the processes that train together, all
+                of which must then call this.
+        """
+        lines = [
+            _gate_line(name, unit, self._products_of(name), all_processes)
+            for name, unit in self.gates.items()
+        ]
+        return GateReport(tuple(lines), sum(self.products.values()))
+
+    def reset_gates(self) -> None:
+        """Lets all gates count anew."""
+        for unit in self.gates.values():
+            unit.meter.reset()
+
+    def _products_of(self, name: str) -> int:
+        """For one sample; of a layer on codes its site knows them."""
+        return self.products.get(f"{name}.site", self.products.get(name, 0))
+
+
+def _gate_line(
+    name: str, unit: GateUnit, products: int, all_processes: bool
+) -> GateLine:
+    shape, split = unit.shape, unit.gate.split
+    whole = shape.codes.bits if shape.codes else 0
+    bits = (whole, split.msb) if isinstance(split, Bits) else None
+    counts = unit.meter.read(all_processes)
+    work = split.base_work(shape)
+    return GateLine(name, str(unit.gate), products, work, counts, bits)
 
 
 def plan(net: nn.Module) -> Plan:
@@ -61,6 +108,7 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         x: one sample.
     """
     sites = {name: m for name, m in net.named_modules() if isinstance(m, Site)}
+    gates = gates_of(net)
     watch = _Watch(net, exact)
     for site in sites.values():
         site.counted = 0
@@ -72,7 +120,20 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         for site in sites.values():
             site.counted = None
         watch.remove()
-    return Plan({**counted, **watch.products}, tuple(exact), tuple(watch.unreached))
+    found = Plan(
+        {**counted, **watch.products}, tuple(exact), tuple(watch.unreached), gates
+    )
+    found.reset_gates()
+    return found
+
+
+def gates_of(net: nn.Module) -> dict[str, GateUnit]:
+    """The gates of a network, by their layers' names."""
+    return {
+        name.rpartition(".")[0]: module
+        for name, module in net.named_modules()
+        if isinstance(module, GateUnit)
+    }
 
 
 class _Watch(TorchDispatchMode):

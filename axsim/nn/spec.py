@@ -43,14 +43,13 @@ class Quant:
 
     def __post_init__(self) -> None:
         scheme = self.activation
-        if self.pact is None or (
-            scheme and scheme == Scheme(scheme.bits, symmetric=True)
-        ):
-            return
-        raise ConversionError(
-            f"Quant: pact={self.pact} with activation={scheme}; PACT has unsigned codes "
-            "of one scale whose code 0 is 0. Use activation=Scheme(bits, symmetric=True)."
-        )
+        fits = scheme is not None and scheme == Scheme(scheme.bits, symmetric=True)
+        if self.pact is not None and not fits:
+            raise ConversionError(
+                f"Quant: pact={self.pact} with activation={scheme}; PACT has unsigned "
+                "codes of one scale, code 0 for 0. Use activation=Scheme(bits, "
+                "symmetric=True)."
+            )
 
     def __str__(self) -> str:
         chosen = [str(s) for s in (self.activation, self.weight) if s] or ["default"]

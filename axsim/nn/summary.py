@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ..console import text_table
+from ..gating.unit import GateUnit
 from ..tables.cost import Cost
 from .plan import plan
 from .site import Site
@@ -23,6 +24,7 @@ class Line:
         multiplier: the table and how it is connected, or "exact".
         products: for one sample; 0 where no sample was run.
         cost: of one product, None where nobody gave one.
+        gate: what decides which products are formed; empty where all are.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Line:
     multiplier: str
     products: int
     cost: Cost | None
+    gate: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,11 @@ class Summary:
             for line in self.lines
         ]
         head = ("layer", "kind", "codes", "multiplier", "products")
-        parts = [text_table(rows, head, left=head[:4])]
+        if any(line.gate for line in self.lines):
+            head = (*head, "gate")
+            gates = (line.gate or "-" for line in self.lines)
+            rows = [(*row, gate) for row, gate in zip(rows, gates, strict=True)]
+        parts = [text_table(rows, head, left=(*head[:4], "gate"))]
         share = sum(n.products for n in self.lines if n.multiplier != "exact")
         total = self.products
         if total:
@@ -75,9 +82,8 @@ def summary(net: nn.Module) -> Summary:
             lines.append(_of_site(net, name, module, known.products.get(name, 0)))
         elif name in known.exact:
             count = known.products.get(name, 0)
-            lines.append(
-                Line(name, type(module).__name__, "float", "exact", count, None)
-            )
+            kind, gate = type(module).__name__, _gate_of(module)
+            lines.append(Line(name, kind, "float", "exact", count, None, gate))
     return Summary(tuple(lines), known.unreached)
 
 
@@ -90,4 +96,11 @@ def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
     kind = type(net.get_submodule(owner)).__name__
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
-    return Line(name, kind, codes, str(site.product), products, site.product.table.cost)
+    gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
+    cost = site.product.table.cost
+    return Line(name, kind, codes, str(site.product), products, cost, gate)
+
+
+def _gate_of(layer: nn.Module) -> str:
+    unit = getattr(layer, "gate", None)
+    return str(unit.gate) if isinstance(unit, GateUnit) else ""
