@@ -62,7 +62,7 @@ class GateReport:
 
     @property
     def sparsity(self) -> float:
-        """Closed outputs over outputs, the papers' figure: every output counts alike."""
+        """Closed outputs over outputs, as the papers count: all outputs alike."""
         return self.counts.sparsity
 
     @property

@@ -79,10 +79,10 @@ class GateUnit(nn.Module):
         values = base.detach().movedim(axis, 0).flatten(1)
         variance, mean = torch.var_mean(values, 1, correction=0)
         count = values.shape[1]
-        unbiased = variance * (count / max(1, count - 1))
+        kind, unbiased = self.running_mean.dtype, variance * (count / max(1, count - 1))
         # A checkpointed layer that is computed again must not count twice.
         if not in_backward():
             with torch.no_grad():
-                self.running_mean.lerp_(mean.float(), MOMENTUM)
-                self.running_var.lerp_(unbiased.float(), MOMENTUM)
+                self.running_mean.lerp_(mean.to(kind), MOMENTUM)
+                self.running_var.lerp_(unbiased.to(kind), MOMENTUM)
         return mean, variance
