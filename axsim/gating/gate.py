@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..tables.multiplier import Multiplier
 from .decision import Decision
@@ -26,7 +26,7 @@ class Gate:
     """
 
     split: Split
-    decide: Decision = Threshold()
+    decide: Decision = field(default_factory=Threshold)
     rest: Multiplier | None = None
 
     def __str__(self) -> str:

@@ -64,7 +64,7 @@ def test_the_composite_table_is_what_two_tables_add_up_to(
     scheme = Scheme(bits, symmetric=True)
     make = np.random.default_rng(seed)
     base, rest = (
-        Multiplier(make.integers(-99, 99, (1 << width, 8)), (False, True))
+        Multiplier(make.integers(-99, 99, (1 << width, 8), np.int32), (False, True))
         for width in (msb, bits - msb)
     )
     both = composite(base, rest, scheme, msb)

@@ -74,7 +74,7 @@ def test_first_thresholds_fit_the_outputs() -> None:
     shape = Shape(4, 3, name="conv1")
     assert Threshold(start=-6.0).first(shape).tolist() == [-6.0] * 3
     assert Threshold(start=(1.0, 2.0, 3.0)).first(shape).tolist() == [1.0, 2.0, 3.0]
-    with pytest.raises(ConversionError, match="'conv1' has 3 outputs.*2 thresholds"):
+    with pytest.raises(ConversionError, match=r"'conv1' has 3 outputs.*2 thresholds"):
         Threshold(start=(1.0, 2.0)).first(shape)
 
 

@@ -31,15 +31,18 @@ FIVE = Scheme(5, symmetric=True)
 SIGNED = Scheme(6, signed=True, symmetric=True)
 WEIGHTS = Scheme(8, signed=True, symmetric=True, granularity=PerAxis(0))
 Shape = tuple[int, ...]
+TALL = {"padding": (2, 0), "dilation": 2}
+GROUPED = {"groups": 2, "stride": 2, "padding": 1}
+REFLECTED = {"padding": 1, "padding_mode": "reflect"}
 # Layers that bits can be split in; the last column says whether channels can, too.
 LAYERS: list[tuple[Any, tuple[Any, ...], dict[str, Any], Shape, bool]] = [
     (ApproxLinear, (8, 6), {}, (3, 8), True),
     (ApproxLinear, (8, 6), {"bias": False}, (2, 5, 8), True),
     (ApproxConv1d, (4, 6, 3), {"padding": 1, "stride": 2}, (2, 4, 9), True),
     (ApproxConv2d, (8, 20, 3), {"padding": 1}, (2, 8, 6, 6), True),
-    (ApproxConv2d, (4, 6, (3, 1)), {"padding": (2, 0), "dilation": 2}, (1, 4, 7, 6), True),
-    (ApproxConv2d, (4, 8, 3), {"groups": 2, "stride": 2, "padding": 1}, (2, 4, 8, 8), False),
-    (ApproxConv2d, (4, 6, 3), {"padding": 1, "padding_mode": "reflect"}, (4, 7, 7), True),
+    (ApproxConv2d, (4, 6, (3, 1)), TALL, (1, 4, 7, 6), True),
+    (ApproxConv2d, (4, 8, 3), GROUPED, (2, 4, 8, 8), False),
+    (ApproxConv2d, (4, 6, 3), REFLECTED, (4, 7, 7), True),
     (ApproxConv3d, (4, 4, (1, 2, 3)), {"padding": (0, 1, 1)}, (1, 4, 3, 5, 5), True),
 ]  # fmt: skip
 each_layer = pytest.mark.parametrize(
@@ -256,7 +259,6 @@ def test_real_gates_have_the_gradients_of_autograd(
     if not channels:
         pytest.skip("grouped convolutions have no channel gate")
     layer = build(kind, sizes, settings, LayerSpec(gate=gate)).double()
-    bias = 0.0 if layer.bias is None else layer.bias
     x = image(shape, signed=True).double().requires_grad_()
     leaves = x, layer.weight, layer.gate.threshold
     kept = base_mask(gate.split.base(layer.gate.shape), layer.weight)
@@ -265,7 +267,7 @@ def test_real_gates_have_the_gradients_of_autograd(
     d = judged(layer, base, gate.decide, layer.gate.threshold)  # pyright: ignore[reportArgumentType]
     expected_y = whole * d + base * (1 - d)
     if layer.bias is not None:
-        expected_y = expected_y + broadcast(bias, base, channel_axis(layer, base))
+        expected_y = expected_y + broadcast(layer.bias, base, channel_axis(layer, base))
     y = layer(x)
     expected_y = expected_y.view_as(y)
     torch.testing.assert_close(y, expected_y, rtol=1e-12, atol=1e-12)
