@@ -17,7 +17,7 @@ from .fold import Folded, fold_batch_norms
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .plan import ATTRIBUTE, Plan, probe
+from .plan import ATTRIBUTE, Plan, gates_of, probe
 from .recipe import Answers, Recipe, recipe, resolve
 from .site import Site
 from .spec import Rule, Untouched
@@ -97,7 +97,11 @@ def approximate(
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(_left_exact(net))
-    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    found = (
+        Plan(exact=tuple(exact), gates=gates_of(net))
+        if sample is None
+        else probe(net, exact, sample)
+    )
     found.folded = folded
     setattr(net, ATTRIBUTE, found)
     return net

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ConversionError
+from ..gating.bits import Bits
+from ..gating.report import GateLine, GateReport
+from ..gating.unit import GateUnit
 from ..tables.cost import Cost
 from .cost import Energy, energy_of
 from .fold import Folded
@@ -35,6 +39,7 @@ class Plan:
             "module: operation".
         costs: of one product at each site whose circuit has one.
         folded: batch norms that became part of the layer before.
+        gates: of gated layers, by the layer's name.
     """
 
     products: dict[str, int] = field(default_factory=dict)
@@ -42,11 +47,53 @@ class Plan:
     unreached: tuple[str, ...] = ()
     costs: dict[str, Cost | None] = field(default_factory=dict)
     folded: Folded = field(default_factory=Folded)
+    gates: dict[str, GateUnit] = field(default_factory=dict)
 
     @property
     def energy(self) -> Energy:
         """Energy of one sample; nothing where no sample was run."""
         return energy_of(self.products, self.costs)
+
+    def penalty(self) -> Tensor:
+        """What is added to the loss of training: the gate loss of all layers."""
+        losses = [unit.penalty() for unit in self.gates.values()]
+        return sum((loss for loss in losses if loss is not None), torch.zeros(()))
+
+    def after_step(self) -> None:
+        """Told after each update of the weights; no part of a network needs it."""
+
+    def gate_report(self, all_processes: bool = False) -> GateReport:
+        """What the gates counted since `reset_gates`, and what that saves.
+
+        Args:
+            all_processes: sum the counts over the processes that train together, all
+                of which must then call this.
+        """
+        lines = [
+            _gate_line(name, unit, self._products_of(name), all_processes)
+            for name, unit in self.gates.items()
+        ]
+        return GateReport(tuple(lines), sum(self.products.values()))
+
+    def reset_gates(self) -> None:
+        """Lets all gates count anew."""
+        for unit in self.gates.values():
+            unit.meter.reset()
+
+    def _products_of(self, name: str) -> int:
+        """For one sample; of a layer on codes its site knows them."""
+        return self.products.get(f"{name}.site", self.products.get(name, 0))
+
+
+def _gate_line(
+    name: str, unit: GateUnit, products: int, all_processes: bool
+) -> GateLine:
+    shape, split = unit.shape, unit.gate.split
+    whole = shape.codes.bits if shape.codes else 0
+    bits = (whole, split.msb) if isinstance(split, Bits) else None
+    counts = unit.meter.read(all_processes)
+    work = split.base_work(shape)
+    return GateLine(name, str(unit.gate), products, work, counts, bits)
 
 
 def plan(net: nn.Module) -> Plan:
@@ -73,6 +120,7 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         x: one sample.
     """
     sites = {name: m for name, m in net.named_modules() if isinstance(m, Site)}
+    gates = gates_of(net)
     watch = _Watch(net, exact)
     for site in sites.values():
         site.counted = 0
@@ -85,7 +133,11 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
             site.counted = None
         watch.remove()
     products = {**counted, **watch.products}
-    return Plan(products, tuple(exact), tuple(watch.unreached), site_costs(net))
+    found = Plan(
+        products, tuple(exact), tuple(watch.unreached), site_costs(net), gates=gates
+    )
+    found.reset_gates()
+    return found
 
 
 def site_costs(net: nn.Module) -> dict[str, Cost | None]:
@@ -94,6 +146,15 @@ def site_costs(net: nn.Module) -> dict[str, Cost | None]:
         name: module.product.table.cost
         for name, module in net.named_modules()
         if isinstance(module, Site)
+    }
+
+
+def gates_of(net: nn.Module) -> dict[str, GateUnit]:
+    """The gates of a network, by their layers' names."""
+    return {
+        name.rpartition(".")[0]: module
+        for name, module in net.named_modules()
+        if isinstance(module, GateUnit)
     }
 
 

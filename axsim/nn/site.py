@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConversionError
 from ..quant.codes import encode, encode_inside
+from ..quant.pact import PactQuantizer
 from ..quant.quantizer import Quantizer
 from ..quant.scheme import PerAxis, PerTensor, Scheme
 from ..tables.multiplier import Multiplier, exact_products
@@ -43,12 +44,11 @@ class Site(nn.Module):
         product = None if isinstance(spec.multiplier, Untouched) else spec.product
         schemes = _schemes(quant, product, weight_axis, name)
         self.product = product or _exact_product(*schemes)
-        self.table = table_for(self.product, *schemes, layer=name)
+        self.schemes = schemes
         self.name = name
+        self.fit_tables(spec)
         self.weight_axis = weight_axis
-        self.input_quantizer = Quantizer(
-            schemes[0], quant.observer, quant.dynamic, f"{name}.input"
-        )
+        self.input_quantizer = _input_quantizer(quant, schemes[0], f"{name}.input")
         # Weights are known: their range needs no calibration.
         dynamic, observer = (
             (quant.dynamic, quant.observer)
@@ -61,6 +61,10 @@ class Site(nn.Module):
         #: Products formed so far while somebody counts; None while nobody does.
         self.counted: int | None = None
         self._kept: tuple[Any, Operand] | None = None
+
+    def fit_tables(self, spec: LayerSpec) -> None:
+        """Makes the tables that the codes of both operands see."""
+        self.table = table_for(self.product, *self.schemes, layer=self.name)
 
     @property
     def calibrating(self) -> bool:
@@ -84,9 +88,7 @@ class Site(nn.Module):
         self, x: Tensor, weight: Tensor, bias: Tensor | None, form: Form
     ) -> Tensor:
         """The layer's output for real operands."""
-        x = self.input_quantizer.clipped(x)
-        a = encoded(x, self.input_quantizer)
-        w = self._weight_codes(weight)
+        x, a, w = self.operands(x, weight)
         product = self.product
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
@@ -98,6 +100,11 @@ class Site(nn.Module):
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
+
+    def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
+        """What of `x` is encoded, its codes, and those of the weights."""
+        x = self.input_quantizer.clipped(x)
+        return x, encoded(x, self.input_quantizer), self._weight_codes(weight)
 
     def extra_repr(self) -> str:
         return f"{self.product}"
@@ -147,6 +154,12 @@ def _broken(y: Tensor, x: Tensor) -> Tensor:
     if y.dim() < 2 or x.shape[0] != y.shape[0]:
         return broken.any()
     return broken.flatten(1).any(1).view(-1, *[1] * (y.dim() - 1))
+
+
+def _input_quantizer(quant: Quant, scheme: Scheme, name: str) -> Quantizer:
+    if quant.pact is not None:
+        return PactQuantizer(scheme.bits, quant.pact, name=name)
+    return Quantizer(scheme, quant.observer, quant.dynamic, name)
 
 
 def _schemes(

@@ -24,7 +24,7 @@ from ..nn.convert import approximate
 from ..nn.document import Reader, Writer
 from ..nn.fold import Folded, fold_pair
 from ..nn.layer import ApproxLayer
-from ..nn.plan import ATTRIBUTE, Plan, plan, site_costs
+from ..nn.plan import ATTRIBUTE, Plan, gates_of, plan, site_costs
 from ..nn.site import Site
 from ..nn.spec import Exact, LayerSpec, Rule
 from .checkpoint import Weights, fill_weights, read_weights, write_tensors
@@ -329,7 +329,7 @@ def _read_plan(document: Mapping[str, Any], net: nn.Module) -> Plan:
         raise ModelError(f"{SPEC} has damaged counts of products; save again.")
     folded = Folded(_pairs(document, "folded"), _pairs(document, "kept"))
     unreached, exact = _names(document, "unreached"), _names(document, "exact")
-    return Plan(products, exact, unreached, site_costs(net), folded)
+    return Plan(products, exact, unreached, site_costs(net), folded, gates_of(net))
 
 
 def _hash(file: Path) -> str:
