@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
+from itertools import count
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,10 @@ from .spec import LayerSpec, Product, Quant, Untouched
 
 #: Codes of activations and weights of a layer that has codes but no multiplier.
 EXACT_CODES = Scheme(), Scheme(signed=True, symmetric=True)
+
+#: Sites by number; a site lives as long as its network.
+SITES: WeakValueDictionary[int, Site] = WeakValueDictionary()
+_NUMBERS = count()
 
 
 class Site(nn.Module):
@@ -61,6 +67,7 @@ class Site(nn.Module):
         #: Products formed so far while somebody counts; None while nobody does.
         self.counted: int | None = None
         self._kept: tuple[Any, Operand] | None = None
+        self.handle = _register(self)
 
     def fit_tables(self, spec: LayerSpec) -> None:
         """Makes the tables that the codes of both operands see."""
@@ -88,6 +95,9 @@ class Site(nn.Module):
         self, x: Tensor, weight: Tensor, bias: Tensor | None, form: Form
     ) -> Tensor:
         """The layer's output for real operands."""
+        if torch.compiler.is_compiling() and not _wants_gradient(x, weight):
+            name, numbers = settings_of(form)
+            return torch.ops.axsim.site(x, weight, bias, self.handle, name, numbers)
         x, a, w = self.operands(x, weight)
         product = self.product
         circuit = Circuit(
@@ -121,6 +131,36 @@ class Site(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.handle = _register(self)
+
+
+def settings_of(form: Form) -> tuple[str, list[int]]:
+    """A form as the name of its class and all its settings in a row.
+
+    Example:
+        >>> from axsim.nn.forms import ConvolutionForm
+        >>> settings_of(ConvolutionForm((2, 2), (1, 1), (1, 1), 3))
+        ('ConvolutionForm', [2, 2, 1, 1, 1, 1, 3])
+    """
+    settings: list[int] = []
+    for field in fields(form):  # pyright: ignore[reportArgumentType]
+        value: Any = getattr(form, field.name)
+        settings += [value] if isinstance(value, int) else value
+    return type(form).__name__, settings
+
+
+def _register(site: Site) -> int:
+    """A number for the site, by which a compiled graph finds it."""
+    number = next(_NUMBERS)
+    SITES[number] = site
+    return number
+
+
+def _wants_gradient(*operands: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(t.requires_grad for t in operands)
 
 
 def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
