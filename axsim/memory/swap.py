@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .codec import Packed
+from .kept import check_version
 
 
 class Place(Protocol):
@@ -22,17 +23,21 @@ class Place(Protocol):
         ...
 
 
-class Kept:
+class Resident:
     """Codes that stay where they are."""
 
     def __init__(self, packed: Packed) -> None:
         self._packed = packed
+        self._versions = [t._version for t in packed.payload]
 
     def fetch(self) -> None:
         """Nothing to do."""
 
     def packed(self) -> Packed:
         """The codes."""
+        # A tensor kept as it is may be somebody else's too.
+        for tensor, version in zip(self._packed.payload, self._versions, strict=True):
+            check_version(tensor, version)
         return self._packed
 
 

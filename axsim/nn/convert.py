@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
+from ..memory.policy import Policy
+from ..memory.saved import Saved
+from ..memory.store import Store
 from ..tables.multiplier import Multiplier
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
@@ -18,6 +22,7 @@ from .linear import ApproxLinear
 from .modes import evaluating
 from .plan import ATTRIBUTE, Plan, probe
 from .recipe import Recipe, recipe, resolve
+from .saved.kinds import SAVING
 from .site import Site
 from .spec import LayerSpec, Product, Rule, Untouched
 from .transposed import ApproxConvTranspose2d
@@ -32,6 +37,7 @@ COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.ConvTranspose2d: ApproxConvTranspose2d,
     nn.Linear: ApproxLinear,
     nn.MultiheadAttention: ApproxMultiheadAttention,
+    **SAVING,
 }
 
 
@@ -73,7 +79,8 @@ def approximate(
             f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
             "cannot be reached; write them as modules."
         )
-    answers = resolve(recipe(rules), layers)
+    answers = own_policies(resolve(recipe(rules), layers))
+    store = Store(swap=any(saved.swap for _, saved in _saved(answers)))
     net = copy.deepcopy(model)
     for name, spec in answers.items():
         if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
@@ -83,12 +90,37 @@ def approximate(
         module.__class__ = COUNTERPARTS[type(module)]
         adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
         adopted.adopt(spec, name)
+        if isinstance(spec.saved, Saved):
+            adopted.remember(spec.saved, store, name)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(_left_exact(net))
     found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    found.store = store
+    found.policies = _policies(answers)
     setattr(net, ATTRIBUTE, found)
     return net
+
+
+def own_policies(answers: dict[str, LayerSpec]) -> dict[str, LayerSpec]:
+    """The answers with policies of this network's own, shared where they were."""
+    copies: dict[int, Any] = {}
+    return {
+        name: replace(spec, saved=copy.deepcopy(spec.saved, copies))
+        for name, spec in answers.items()
+    }
+
+
+def _saved(answers: dict[str, LayerSpec]) -> Iterator[tuple[str, Saved]]:
+    for name, spec in answers.items():
+        if isinstance(spec.saved, Saved):
+            yield name, spec.saved
+
+
+def _policies(answers: dict[str, LayerSpec]) -> tuple[Policy, ...]:
+    """Every policy once."""
+    found = {id(saved.policy): saved.policy for _, saved in _saved(answers)}
+    return tuple(found.values())
 
 
 def _disable_fast_paths(net: nn.Module) -> None:

@@ -7,8 +7,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..memory.policy import Slot
+from ..memory.saved import Saved
+from ..memory.store import Store
 from ..tables.multiplier import Multiplier
 from .forms import Form
+from .saved.keeper import Keeper
+from .saved.product import keep_input
 from .site import Site
 from .spec import QUESTIONS, LayerSpec, Product
 
@@ -23,10 +28,12 @@ class ApproxLayer(nn.Module, ABC):
 
     Attributes:
         questions: those that its kind has.
+        keeper: keeps what the layer saves for backward; None leaves that to torch.
     """
 
     questions: ClassVar[frozenset[str]] = QUESTIONS
     spec: LayerSpec
+    keeper: Keeper | None = None
 
     def adopt(self, spec: Answer, name: str = "") -> None:
         """Takes over the answers of a spec.
@@ -44,6 +51,14 @@ class ApproxLayer(nn.Module, ABC):
     @abstractmethod
     def build_sites(self, name: str) -> None:
         """Makes the layer's sites for `self.spec`."""
+
+    def remember(self, saved: Saved, store: Store, name: str) -> None:
+        """Keeps what the layer saves for its backward pass as the answer says."""
+        self.keeper = Keeper(saved, store, self.slot(name))
+
+    def slot(self, name: str) -> Slot:
+        """The layer's place in the account of what is kept."""
+        return Slot(name)
 
     def exactly(self, *args: Any, **settings: Any) -> Any:
         """What torch's own layer computes."""
@@ -81,10 +96,29 @@ class WeightedLayer(ApproxLayer):
 
     def forward(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
         if self.site is None:
-            return self.exactly(input, *args, **settings)
+            return self._in_reals(input, *args, **settings)
         if self.site.calibrating:
             self.site.observe(input)
             return self.exactly(input, *args, **settings)
         x, form = self.placed(input, *args, **settings)
         y = self.site.multiply(x, self.weight, self.bias, form)
         return y if x.dim() == input.dim() else y.squeeze(0)
+
+    def remember(self, saved: Saved, store: Store, name: str) -> None:
+        """Keeps the layer's input, or the codes of it."""
+        super().remember(saved, store, name)
+        if self.site is not None:
+            self.site.keeper = self.keeper
+
+    def slot(self, name: str) -> Slot:
+        """The layer's place, with what policies ask of a convolution."""
+        kernel = getattr(self, "kernel_size", ())
+        stride = getattr(self, "stride", ())
+        return Slot(name, "matmul_in", kernel, stride, getattr(self, "groups", 1))
+
+    def _in_reals(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
+        if self.keeper is None:
+            return self.exactly(input, *args, **settings)
+        return keep_input(
+            self.keeper, self, lambda: self.exactly(input, *args, **settings), input
+        )

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ConversionError
+from ..memory.policy import Policy
+from ..memory.store import Store
 from .layer import ApproxLayer
 from .modes import evaluating
 from .site import Site
@@ -30,11 +33,25 @@ class Plan:
         exact: layers that could be approximated and were left exact.
         unreached: functional calls that form products outside of any layer, as
             "module: operation".
+        store: keeps what layers save for the backward pass, and accounts for it.
+        policies: that choose the bits of it.
     """
 
     products: dict[str, int] = field(default_factory=dict)
     exact: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
+    store: Store = field(default_factory=Store)
+    policies: tuple[Policy, ...] = ()
+
+    def penalty(self) -> Tensor:
+        """What is added to the loss: nothing."""
+        return torch.zeros(())
+
+    def after_step(self) -> None:
+        """Tells policies and store that the weights were updated."""
+        for policy in self.policies:
+            policy.end_step()
+        self.store.end_step()
 
 
 def plan(net: nn.Module) -> Plan:

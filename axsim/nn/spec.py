@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from ..errors import ConversionError
+from ..memory.saved import Saved
 from ..quant.observers import MinMax, Observer
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
@@ -102,7 +103,7 @@ class LayerSpec:
     quant: Quant | None = None
     multiplier: Product | Multiplier | None = None
     gate: object | None = None
-    saved: object | None = None
+    saved: Saved | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.multiplier, Multiplier):
