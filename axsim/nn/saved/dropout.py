@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ...memory.kept import Kept
+from ...memory.masks import keep_mask
 from .keeper import Keeper
-from .layer import SavingLayer, masked
+from .layer import SavingLayer
 
 
 class _Dropout(SavingLayer):
@@ -18,9 +19,9 @@ class _Dropout(SavingLayer):
 
     def pack(self, keeper: Keeper, t: Tensor, x: Tensor) -> Kept:
         if t.dtype == torch.bool or self.p == 1:
-            return masked(keeper, t)
+            return keep_mask(keeper.store, keeper.slot, t)
         # As torch itself makes the factor of what is kept.
-        return masked(keeper, t, t.new_ones(()).div_(1 - self.p))
+        return keep_mask(keeper.store, keeper.slot, t, t.new_ones(()).div_(1 - self.p))
 
 
 class SavedDropout(_Dropout, nn.Dropout):

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from ...memory.codecs.batch_norm import BatchNormCodes
 from ...memory.kept import Kept
+from ...memory.masks import keep_mask
 from ...memory.store import Handle
 from .keeper import Keeper
-from .layer import SavingLayer, masked
+from .layer import SavingLayer
 
 NORM = BatchNormCodes()
 
@@ -32,7 +33,7 @@ class SavedReLU(SavingLayer, nn.ReLU):
         return y
 
     def pack(self, keeper: Keeper, t: Tensor, x: Tensor) -> Kept:
-        return masked(keeper, t)
+        return keep_mask(keeper.store, keeper.slot, t)
 
 
 def _mask(codes: Handle, t: Tensor) -> Kept:
