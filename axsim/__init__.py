@@ -22,8 +22,11 @@ from .tables.multiplier import Multiplier as Multiplier
 
 if TYPE_CHECKING:
     from . import kernels as kernels
+    from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .memory.hooks import compressed_activations as compressed_activations
+    from .memory.saved import Saved as Saved
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -51,22 +54,25 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "Saved": ".memory.saved",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
     "build_network": ".zoo.networks.factory",
+    "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
     "load_weights": ".zoo.checkpoint",
     "plan": ".nn.plan",
     "plot": ".analysis.plot",
+    "recipes": ".recipes",
     "report": ".analysis.report",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "plot"}
+_MODULES = {"kernels", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

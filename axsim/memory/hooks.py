@@ -134,10 +134,8 @@ class Tape:
 
     def __str__(self) -> str:
         kept, exact = self.stored_bytes, self.exact_bytes
-        return (
-            f"{self.store}\n"
-            f"saved: {kept:,} bytes instead of {exact:,}, {exact / max(1, kept):.1f}x less"
-        )
+        ratio = exact / max(1, kept)
+        return f"{self.store}\nsaved: {kept:,} bytes, {ratio:.1f}x less than {exact:,}"
 
 
 @contextmanager

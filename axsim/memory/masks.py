@@ -18,9 +18,7 @@ MASK, ONE = BitMask(), Fixed(1)
 WORD = 32
 
 
-def keep_mask(
-    store: Store, slot: Slot, t: Tensor, worth: Tensor | None = None
-) -> Kept:
+def keep_mask(store: Store, slot: Slot, t: Tensor, worth: Tensor | None = None) -> Kept:
     """Keeps which elements are above 0; they come back as `worth`, all others as 0.
 
     Args:

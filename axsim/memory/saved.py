@@ -42,4 +42,5 @@ class Saved:
     swap: bool = False
 
     def __str__(self) -> str:
-        return f"{self.codec}, {self.norm}, {self.policy}"
+        names = dict.fromkeys(type(c).__name__ for c in (self.codec, self.norm))
+        return f"{', '.join(names)} by {type(self.policy).__name__}"

@@ -191,7 +191,7 @@ class Store:
         return entry
 
     def _count(self, x: Tensor) -> tuple[int, int]:
-        """Bytes of a tensor, 0 where another entry has its memory; and which that is."""
+        """Bytes of a tensor, 0 where its memory counts already, and whose they are."""
         storage = StorageWeakRef(x.untyped_storage())
         new = _Counted(storage, x.numel() * x.element_size())
         known = self._storages.setdefault(storage.cdata, new)

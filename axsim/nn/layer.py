@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ from .forms import Form
 from .saved.keeper import Keeper
 from .saved.product import keep_input
 from .site import Site
-from .spec import QUESTIONS, LayerSpec, Product
+from .spec import QUESTIONS, Kind, LayerSpec, Product
 
 Answer = LayerSpec | Multiplier | Product
 
@@ -27,10 +27,12 @@ class ApproxLayer(nn.Module, ABC):
     answers, also after its class was exchanged under a module that exists.
 
     Attributes:
+        kind: what rules with a spec for each kind call it; empty for none.
         questions: those that its kind has.
         keeper: keeps what the layer saves for backward; None leaves that to torch.
     """
 
+    kind: ClassVar[Kind | Literal[""]] = ""
     questions: ClassVar[frozenset[str]] = QUESTIONS
     spec: LayerSpec
     keeper: Keeper | None = None

@@ -14,7 +14,7 @@ from .layer import SavingLayer
 class _Dropout(SavingLayer):
     """A bit for each number that was drawn; the gradient is exact."""
 
-    kind = "mask"
+    reads = "mask"
     p: float
 
     def pack(self, keeper: Keeper, t: Tensor, x: Tensor) -> Kept:

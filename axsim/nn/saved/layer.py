@@ -8,22 +8,27 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ...memory.kept import Kept
-from ...memory.policy import Kind
+from ...memory.policy import Kind, Slot
 from ..layer import ApproxLayer
 from .keeper import Keeper
+
 
 class SavingLayer(ApproxLayer):
     """A layer without products: torch's own, but for what it keeps.
 
     Attributes:
-        kind: what its backward pass reads.
+        reads: what its backward pass reads.
     """
 
     questions = frozenset({"saved"})
-    kind: ClassVar[Kind]
+    reads: ClassVar[Kind]
 
     def build_sites(self, name: str) -> None:
         """None: it has no products."""
+
+    def slot(self, name: str) -> Slot:
+        """The layer's place, and what is read there."""
+        return Slot(name, self.reads)
 
     @abstractmethod
     def pack(self, keeper: Keeper, t: Tensor, x: Tensor) -> Kept:
@@ -35,4 +40,3 @@ class SavingLayer(ApproxLayer):
             return self.exactly(input, *args, **settings)
         with keeper.around(self.training, lambda t: self.pack(keeper, t, input)):
             return self.exactly(input, *args, **settings)
-

@@ -53,7 +53,7 @@ class _Call:
 class _BatchNorm(SavingLayer):
     """Keeps its input as the answer's `norm` codec has it; statistics stay exact."""
 
-    kind = "norm_in"
+    reads = "norm_in"
     weight: Any
     bias: Any
 
@@ -81,7 +81,7 @@ class _BatchNorm(SavingLayer):
         hints = Hints(norm=Norm(weight, bias))
         codes = call.keeper.keep(y, call.keeper.saved.norm, hints)
         if codes.raw:
-            return call.keeper.keep_exactly(call.x, EXACT, self.kind, 0)
+            return call.keeper.keep_exactly(call.x, EXACT, self.reads, 0)
         call.keeper.store.link(y, codes)
         shape = [-1, *[1] * (y.dim() - 2)]
         mean, inverse, dtype = mean.view(shape), inverse.view(shape), call.x.dtype

@@ -20,7 +20,7 @@ INDEX = WindowIndex()
 class _MaxPool(SavingLayer):
     """Keeps a place in the window for each output; the gradient is exact."""
 
-    kind = "index"
+    reads = "index"
     dims: int
     kernel_size: Any
     stride: Any
@@ -64,7 +64,7 @@ class SavedMaxPool3d(_MaxPool, nn.MaxPool3d):
 class _AvgPool(SavingLayer):
     """Keeps nothing: its backward pass reads but the shape of the input."""
 
-    kind = "other"
+    reads = "other"
 
     def pack(self, keeper: Keeper, t: Tensor, x: Tensor) -> Kept:
         return Blank(t)

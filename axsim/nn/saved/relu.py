@@ -21,7 +21,7 @@ class SavedReLU(SavingLayer, nn.ReLU):
     what the layer behind the ReLU multiplies.
     """
 
-    kind = "mask"
+    reads = "mask"
 
     def forward(self, input: Tensor) -> Tensor:
         codes = None if self.keeper is None else self.keeper.store.find(input)
