@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .memory.hooks import compressed_activations as compressed_activations
+    from .memory.saved import Saved as Saved
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -55,10 +57,12 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "Saved": ".memory.saved",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
     "build_network": ".zoo.networks.factory",
+    "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",

@@ -17,6 +17,7 @@ from axsim.memory.policies.error_budget import ErrorBudget
 from axsim.memory.policies.fixed import Fixed
 from axsim.memory.policies.greedy import Greedy
 from axsim.memory.policies.measured import Measured
+from axsim.memory.saved import Saved
 from axsim.nn.document import Reader, Writer, answer_classes
 from axsim.nn.spec import Exact, LayerSpec, Product, Quant
 from axsim.quant.mse import MSE
@@ -48,7 +49,10 @@ ANSWERS = [
         ),
         Product(MUL, "weight", None, "skip", "table", "gather"),
     ),
-    LayerSpec(Quant(observer=MovingAverage(0.3), dynamic=True), saved=Fixed(4)),
+    LayerSpec(
+        Quant(observer=MovingAverage(0.3), dynamic=True),
+        saved=Saved(GroupAffine(), policy=Fixed(4)),
+    ),
 ]
 
 
