@@ -73,15 +73,16 @@ def fill(
     unit0: int,
     first: int,
     last: int,
+    scratch: Bytes,
 ) -> None:
     """Lays out blocks of channels, counted over units from `unit0` on.
 
     x: [N, C * D * H * W], contiguous. lanes: the units one after the other.
+    scratch: `scratch_bytes` of them.
     """
     pixels = g.size[0] * g.size[1] * g.size[2]
     block = channel_block(g)
     blocks = (g.channels + block - 1) // block
-    scratch = np.empty(block * pixels * g.images if g.images > 1 else 0, np.uint8)
     for task in range(first, last):
         unit, b = divmod(task, blocks)
         rest, band_h = divmod(unit0 + unit, g.bands[1])
@@ -99,6 +100,13 @@ def fill(
         for c in range(channels):
             plane = source[c * pixels * g.images : (c + 1) * pixels * g.images]
             _spread(plane, lanes[at + c * g.channel :], g, phases, origin, pad)
+
+
+@compiled
+def scratch_bytes(g: Grid) -> int:
+    """Bytes in which images are interleaved."""
+    pixels = g.size[0] * g.size[1] * g.size[2]
+    return channel_block(g) * pixels * g.images if g.images > 1 else 0
 
 
 @compiled
