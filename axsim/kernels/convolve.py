@@ -21,7 +21,16 @@ from .contract import INT32_MAX
 from .engine import accumulate, prepare, turn
 from .finish import PIECE, Finish, finish, sum_channels, sum_window
 from .lanes import LAY, Block, Lanes
-from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of, scratch_bytes
+from .layout import (
+    SLACK,
+    Bytes,
+    Grid,
+    channel_block,
+    fill,
+    grid_from,
+    grid_of,
+    scratch_bytes,
+)
 from .store import Place, add, store
 
 if TYPE_CHECKING:
@@ -66,24 +75,18 @@ class Second(NamedTuple):
     cost: float
 
 
-class Work(NamedTuple):
-    """The numbers of a convolution that its codes do not change.
+class Numbers(NamedTuple):
+    """What the kernels take besides a `Grid`.
 
     Args:
-        grid, phases, starts, taps: of the layout.
         units, per_pass: all of them, and those of a pass.
         layouts, parts, weights: tasks of a unit's layouts and of preparing weights.
         groups: of the convolution.
         unit, lane: bytes of a unit and of a lane that engines read.
         vector, vectors, blocks, outputs: lanes of a vector, vectors of a block, blocks
             of a run, outputs of a block.
-        nanoseconds: of all, roughly.
     """
 
-    grid: Grid
-    phases: npt.NDArray[np.int64]
-    starts: npt.NDArray[np.int64]
-    taps: npt.NDArray[np.int64]
     units: int
     per_pass: int
     layouts: int
@@ -96,11 +99,31 @@ class Work(NamedTuple):
     vectors: int
     blocks: int
     outputs: int
-    nanoseconds: float
 
-    @property
-    def passes(self) -> int:
-        return -(-self.units // self.per_pass)
+
+class Work(NamedTuple):
+    """A convolution without its codes.
+
+    Args:
+        grid: int64, the numbers of the layout's `Grid` one after the other.
+        phases, starts, taps: of the layout.
+        numbers: of its tasks.
+        listed: int64, the same one after the other.
+        unit, channel: bytes of the first layout.
+        passes: their number.
+        nanoseconds: of all, roughly.
+    """
+
+    grid: npt.NDArray[np.int64]
+    phases: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    taps: npt.NDArray[np.int64]
+    numbers: Numbers
+    listed: npt.NDArray[np.int64]
+    unit: int
+    channel: int
+    passes: int
+    nanoseconds: float
 
 
 @lru_cache(maxsize=1024)
@@ -122,11 +145,14 @@ def plan(lanes: Lanes, block: Block, second: Second | None, threads: int) -> Wor
     steps = shape.terms * block.depth / block.bytes_per_lane
     computing = len(lanes.starts) * blocks * vectors * steps * block.step
     each = lanes.unit * LAY + own.unit * TURN + computing * shape.outputs
-    return Work(
-        grid, phases, lanes.starts, lanes.taps, lanes.units, per_pass,
-        -(-grid.channels // channel_block(grid)), own.parts, own.weights, shape.groups,
-        own.unit, own.lane, block.vector, vectors, blocks,
+    numbers = Numbers(
+        lanes.units, per_pass, -(-grid.channels // channel_block(grid)), own.parts,
+        own.weights, shape.groups, own.unit, own.lane, block.vector, vectors, blocks,
         _output_block(tasks, outputs, threads),
+    )  # fmt: skip
+    return Work(
+        np.hstack(grid), phases, lanes.starts, lanes.taps, numbers,
+        np.array(numbers), lanes.unit, lanes.channel, -(-lanes.units // per_pass),
         lanes.units * each + own.weights * own.cost,
     )  # fmt: skip
 
@@ -153,89 +179,93 @@ def convolve(
         base: int64[O], added to every sum.
         out: int32 or int64 [N, O, D, H, W], contiguous; written.
     """
-    lanes = np.empty(work.per_pass * work.grid.unit + SLACK, np.uint8)
-    again = work.per_pass * work.unit + SLACK if work.parts else 0
-    codes = np.empty(again, np.uint8) if again else lanes
-    planes = _planes(work, call.finish)
+    size = work.numbers
+    lanes = np.empty(size.per_pass * work.unit + SLACK, np.uint8)
+    codes = np.empty(size.per_pass * size.unit + SLACK, np.uint8)
+    codes = codes if size.parts else lanes
+    corrected = size.per_pass * size.groups if len(call.finish.zeros) else 0
+    planes = np.empty((corrected, work.channel + SLACK), np.int32)
     threads = pool.threads_for(work.nanoseconds)
     board = stages.board(3 * work.passes)
 
     def share() -> None:
         _serve(
-            engine, work, call.x, lanes, codes, planes, spans, base, out, call.pad,
-            call.finish, board, threads,
+            engine, work.grid, work.phases, work.starts, work.taps, work.listed,
+            call.x, lanes, codes, planes, spans, base, out, call.pad, call.finish,
+            board, threads,
         )  # fmt: skip
 
     pool.together(share, threads)
 
 
-def _planes(work: Work, finish: Finish) -> npt.NDArray[np.int32]:
-    """Room for the sums over channels."""
-    rows = work.per_pass * work.groups if len(finish.zeros) else 0
-    return np.empty((rows, work.grid.channel + SLACK), np.int32)
+@compiled
+def _numbers_from(n: Any) -> Numbers:
+    return Numbers(
+        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11]
+    )
 
 
 @compiled
 def _serve(
-    engine: Any, work: Work, x: Bytes, lanes: Bytes, codes: Bytes, planes: Any,
-    spans: Spans, base: Any, out: Any, pad: int, how: Finish, board: Any, threads: int,
+    engine: Any, grid: Any, phases: Any, starts: Any, taps: Any, numbers: Any,
+    x: Bytes, lanes: Bytes, codes: Bytes, planes: Any, spans: Spans, base: Any,
+    out: Any, pad: int, how: Finish, board: Any, threads: int,
 ) -> None:  # fmt: skip
     """One thread's share."""
-    g, groups = work.grid, work.groups
-    width = work.vector * work.vectors
+    g, work = grid_from(grid), _numbers_from(numbers)
+    groups, width = work.groups, work.vector * work.vectors
     outputs = out.shape[1] // groups
     sums = np.empty((min(work.outputs, outputs + 3), width + ROW_GAP), np.int32)
     window = np.empty(width if len(planes) else 0, np.int32)
     scratch = np.empty(scratch_bytes(g), np.uint8)
     pieces = groups * ((g.channel + PIECE - 1) // PIECE) if len(planes) else 0
     parts = (outputs + work.outputs - 1) // work.outputs
-    each = len(work.starts) * work.blocks * groups * parts
-    for stage in range(3 * ((work.units + work.per_pass - 1) // work.per_pass)):
+    each = len(starts) * work.blocks * groups * parts
+    for stage in range(len(board) // stages.WORDS):
         unit, kind = stage // 3 * work.per_pass, stage % 3
         units = min(work.per_pass, work.units - unit)
         extra = work.weights if stage == 0 else units * pieces if kind == AGAIN else 0
-        count = (work.layouts, work.parts, each)[kind]
-        tasks = extra + units * count
-        while True:
-            first, last = stages.take(board, stage, tasks, threads)
-            if first == last:
-                break
+        tasks = extra + units * (work.layouts, work.parts, each)[kind]
+        first, last = stages.take(board, stage, tasks, threads)
+        while first < last:
             before, a, b = min(last, extra), max(first, extra) - extra, last - extra
             if kind == LAY_OUT:
                 prepare(engine, base, first, before)
-                fill(x, lanes, g, work.phases, pad, unit, a, b, scratch)
+                fill(x, lanes, g, phases, pad, unit, a, b, scratch)
             elif kind == AGAIN:
+                per_group = g.channels // groups
                 sum_channels(
-                    lanes, planes, g.channel, g.channels // groups, how.sign, first,
-                    before,
-                )  # fmt: skip
+                    lanes, planes, g.channel, per_group, how.sign, first, before
+                )
                 turn(engine, lanes, codes, a, b)
             else:
                 _compute(
-                    engine, work, codes, planes, spans, base, out, how, sums, window,
-                    unit, a, b,
+                    engine, g, work, starts, taps, codes, planes, spans, base, out,
+                    how, sums, window, unit, a, b,
                 )  # fmt: skip
             stages.report(board, stage, last - first)
+            first, last = stages.take(board, stage, tasks, threads)
         stages.wait(board, stage, tasks)
 
 
 @compiled
 def _compute(
-    engine: Any, work: Work, lanes: Bytes, planes: Any, spans: Spans, base: Any,
-    out: Any, how: Finish, sums: Any, window: Any, unit0: int, first: int, last: int,
+    engine: Any, g: Grid, work: Numbers, starts: Any, taps: Any, lanes: Bytes,
+    planes: Any, spans: Spans, base: Any, out: Any, how: Finish, sums: Any,
+    window: Any, unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups, runs, their blocks, and outputs."""
-    g, groups, vector = work.grid, work.groups, work.vector
+    groups, vector = work.groups, work.vector
     width = vector * work.vectors
     outputs, group_bytes = out.shape[1] // groups, work.unit // groups
     parts = (outputs + work.outputs - 1) // work.outputs
     for task in range(first, last):
         rest, part = divmod(task, parts)
         rest, block = divmod(rest, work.blocks)
-        rest, run = divmod(rest, len(work.starts))
+        rest, run = divmod(rest, len(starts))
         unit, group = divmod(rest, groups)
-        start = work.starts[run] * g.images + block * width
-        count = min(width, work.starts[run] * g.images + g.run - start)
+        start = starts[run] * g.images + block * width
+        count = min(width, starts[run] * g.images + g.run - start)
         at = unit * work.unit + group * group_bytes + start * work.lane
         used = (count + vector - 1) // vector
         rows = min(work.outputs, outputs - part * work.outputs)
@@ -249,7 +279,7 @@ def _compute(
                 accumulate(engine, lanes, at, o0, rows, k0, k1, shift, sums, used)
             if len(planes):
                 plane = planes[unit * groups + group]
-                sum_window(plane, start, work.taps, window[: used * vector])
+                sum_window(plane, start, taps, window[: used * vector])
             if len(how.scale):
                 finish(sums[:rows, : used * vector], window, how, o0)
             store(sums, out, g, place)

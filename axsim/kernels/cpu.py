@@ -112,7 +112,8 @@ def convolve(
         OperandError: for codes that the table does not have.
     """
     kind = torch.int64 if wide else torch.int32 if finish is None else torch.float32
-    sums = torch.empty(shape.batch, shape.outputs, *shape.out, dtype=kind)
+    out = shape.out
+    sums = torch.empty(shape.batch, shape.outputs, *out, dtype=kind)
     if not sums.numel():
         return sums
     codes = x.contiguous().numpy().reshape(shape.batch, -1)
@@ -122,7 +123,7 @@ def convolve(
     _check_narrow(codes, weights, bound, table, names)
     how = finish or stay_whole(shape.outputs)
     call = Call(table, shape, codes, weights, pad, bound, wide, how)
-    view = sums.numpy().reshape(shape.batch, shape.outputs, *_three(shape.out))
+    view = sums.numpy().reshape(shape.batch, shape.outputs, *_three(out))
     if finish is not None:
         view = view.view(np.int32)
     if swapped:

@@ -55,6 +55,16 @@ def grid_of(lanes: Lanes) -> tuple[Grid, npt.NDArray[np.int64]]:
 
 
 @compiled
+def grid_from(n: Any) -> Grid:
+    """A grid from its numbers one after the other: an array is handed over faster."""
+    return Grid(
+        n[0], n[1], (n[2], n[3], n[4]), (n[5], n[6], n[7]), (n[8], n[9], n[10]),
+        (n[11], n[12], n[13]), n[14], (n[15], n[16]), (n[17], n[18]),
+        (n[19], n[20], n[21]), n[22], n[23], n[24], n[25],
+    )  # fmt: skip
+
+
+@compiled
 def unite(codes: Bytes) -> int:
     """The bitwise or of all codes: a bound on each of them."""
     seen = np.uint8(0)

@@ -20,8 +20,9 @@ from . import emit
 from .compiled import compiled
 from .emit import I64, constant
 
-# A cache line for each counter.
+# A cache line for each counter, and the words of a stage.
 LINE = 64
+WORDS = 2 * LINE // 8
 # How often to look before the processor is offered to another thread.
 PATIENCE = 2000
 
@@ -30,7 +31,7 @@ _yield = types.ExternalFunction("sched_yield", types.int32())
 
 def board(stages: int) -> npt.NDArray[np.int64]:
     """The counters of so many stages, all 0."""
-    return np.zeros(stages * 2 * LINE // 8, np.int64)
+    return np.zeros(stages * WORDS, np.int64)
 
 
 @compiled
