@@ -22,6 +22,7 @@ from .tables.multiplier import Multiplier as Multiplier
 
 if TYPE_CHECKING:
     from . import kernels as kernels
+    from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
     from .nn.convert import approximate as approximate
@@ -61,12 +62,13 @@ _HOMES = {
     "load_weights": ".zoo.checkpoint",
     "plan": ".nn.plan",
     "plot": ".analysis.plot",
+    "recipes": ".recipes",
     "report": ".analysis.report",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "plot"}
+_MODULES = {"kernels", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

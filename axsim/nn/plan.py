@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ConversionError
+from ..tables.cost import Cost
+from .cost import Energy, energy_of
+from .fold import Folded
 from .layer import ApproxLayer
 from .modes import evaluating
 from .site import Site
@@ -30,11 +33,20 @@ class Plan:
         exact: layers that could be approximated and were left exact.
         unreached: functional calls that form products outside of any layer, as
             "module: operation".
+        costs: of one product at each site whose circuit has one.
+        folded: batch norms that became part of the layer before.
     """
 
     products: dict[str, int] = field(default_factory=dict)
     exact: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
+    costs: dict[str, Cost | None] = field(default_factory=dict)
+    folded: Folded = field(default_factory=Folded)
+
+    @property
+    def energy(self) -> Energy:
+        """Energy of one sample; nothing where no sample was run."""
+        return energy_of(self.products, self.costs)
 
 
 def plan(net: nn.Module) -> Plan:
@@ -72,7 +84,17 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         for site in sites.values():
             site.counted = None
         watch.remove()
-    return Plan({**counted, **watch.products}, tuple(exact), tuple(watch.unreached))
+    products = {**counted, **watch.products}
+    return Plan(products, tuple(exact), tuple(watch.unreached), site_costs(net))
+
+
+def site_costs(net: nn.Module) -> dict[str, Cost | None]:
+    """What one product costs, by site."""
+    return {
+        name: module.product.table.cost
+        for name, module in net.named_modules()
+        if isinstance(module, Site)
+    }
 
 
 class _Watch(TorchDispatchMode):

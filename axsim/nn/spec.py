@@ -14,6 +14,7 @@ Row = Literal["activation", "weight"]
 Signs = Literal["sign-magnitude", "shift"]
 Pad = Literal["code", "skip"]
 Gradient = Literal["ste", "slopes", "table"]
+Kind = Literal["convolution", "transposed", "linear", "attention"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,12 @@ class LayerSpec:
         answer = self.multiplier
         return Product(answer) if isinstance(answer, Multiplier) else answer
 
+    @property
+    def on_codes(self) -> bool:
+        """Whether products are formed on codes; otherwise values stay real numbers."""
+        untouched = isinstance(self.multiplier, Untouched)
+        return not untouched and bool(self.multiplier or isinstance(self.quant, Quant))
+
     def cut(self, questions: frozenset[str]) -> LayerSpec:
         """Only the answers to these questions."""
         open_again = dict.fromkeys(QUESTIONS - questions)
@@ -148,12 +155,38 @@ def Exact() -> LayerSpec:
 
 
 @dataclass(frozen=True)
+class ByKind:
+    """Answers that depend on the kind of layer; None leaves layers of a kind alone.
+
+    Args:
+        convolution: for `Conv1d`, `Conv2d` and `Conv3d`.
+        transposed: for `ConvTranspose2d`.
+        linear: for `Linear`.
+        attention: for `MultiheadAttention`, its projections included.
+
+    Example:
+        >>> ByKind(convolution=Exact()).for_kind("linear").answers()
+        {}
+    """
+
+    convolution: LayerSpec | None = None
+    transposed: LayerSpec | None = None
+    linear: LayerSpec | None = None
+    attention: LayerSpec | None = None
+
+    def for_kind(self, kind: str) -> LayerSpec:
+        """The answers for layers of one kind."""
+        return getattr(self, kind, None) or LayerSpec()
+
+
+@dataclass(frozen=True)
 class Rule:
     """A spec for the layers whose dotted name matches a pattern as a whole.
 
     Args:
         pattern: a regular expression, for `re.fullmatch`.
-        spec: a `LayerSpec`, or a `Multiplier` or `Product` alone.
+        spec: a `LayerSpec`, a `Multiplier` or `Product` alone, or a spec for each kind
+            of layer.
 
     Example:
         >>> Rule("(stem|head).*", Exact()).pattern
@@ -161,11 +194,12 @@ class Rule:
     """
 
     pattern: str
-    spec: LayerSpec | Multiplier | Product
+    spec: LayerSpec | Multiplier | Product | ByKind
 
-    @property
-    def answers(self) -> LayerSpec:
-        """The rule's spec as a `LayerSpec`."""
+    def answers(self, kind: str = "") -> LayerSpec:
+        """The rule's spec for layers of one kind."""
+        if isinstance(self.spec, ByKind):
+            return self.spec.for_kind(kind)
         return (
             self.spec
             if isinstance(self.spec, LayerSpec)

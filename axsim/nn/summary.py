@@ -8,6 +8,8 @@ from torch import nn
 
 from ..console import text_table
 from ..tables.cost import Cost
+from .cost import Energy, Item, format_energy
+from .fold import Folded
 from .plan import plan
 from .site import Site
 
@@ -23,6 +25,7 @@ class Line:
         multiplier: the table and how it is connected, or "exact".
         products: for one sample; 0 where no sample was run.
         cost: of one product, None where nobody gave one.
+        energy: of the products, None where no cost is known.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Line:
     multiplier: str
     products: int
     cost: Cost | None
+    energy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Summary:
 
     lines: tuple[Line, ...]
     unreached: tuple[str, ...]
+    energy: Energy
+    folded: Folded
 
     @property
     def products(self) -> int:
@@ -47,10 +53,11 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [
-            (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}")
+            (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}",
+             format_energy(line.energy))
             for line in self.lines
-        ]
-        head = ("layer", "kind", "codes", "multiplier", "products")
+        ]  # fmt: skip
+        head = ("layer", "kind", "codes", "multiplier", "products", "energy")
         parts = [text_table(rows, head, left=head[:4])]
         share = sum(n.products for n in self.lines if n.multiplier != "exact")
         total = self.products
@@ -58,6 +65,9 @@ class Summary:
             parts.append(
                 f"{total:,} products a sample, {100 * share / total:.1f} % on a table"
             )
+            parts.append(str(self.energy))
+        if str(self.folded):
+            parts.append(str(self.folded))
         parts.extend(f"not reached, exact: {where}" for where in self.unreached)
         return "\n".join(parts)
 
@@ -78,7 +88,7 @@ def summary(net: nn.Module) -> Summary:
             lines.append(
                 Line(name, type(module).__name__, "float", "exact", count, None)
             )
-    return Summary(tuple(lines), known.unreached)
+    return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
 def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
@@ -90,4 +100,6 @@ def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
     kind = type(net.get_submodule(owner)).__name__
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
-    return Line(name, kind, codes, str(site.product), products, site.product.table.cost)
+    cost = site.product.table.cost
+    energy = Item(name, products, cost).energy
+    return Line(name, kind, codes, str(site.product), products, cost, energy)
