@@ -9,7 +9,14 @@ from cases import CONVS, ConvCase, random_cases
 from axsim.kernels.contract import Convolution, describe_convolution
 from axsim.kernels.factored import MOST, VECTOR
 from axsim.kernels.lanes import Block, Lanes, estimate, lay_out, three_dimensional
-from axsim.kernels.layout import channel_block, fill, grid_of, scratch_bytes, transpose, unite
+from axsim.kernels.layout import (
+    channel_block,
+    fill,
+    grid_of,
+    scratch_bytes,
+    transpose,
+    unite,
+)
 from axsim.kernels.shuffle import BLOCK
 
 PAD = 201
