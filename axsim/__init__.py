@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from . import kernels as kernels
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .analysis.runs import Runs as Runs
+    from .analysis.sweep import sweep as sweep
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -51,6 +53,7 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "Runs": ".analysis.runs",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
@@ -64,6 +67,7 @@ _HOMES = {
     "report": ".analysis.report",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
+    "sweep": ".analysis.sweep",
     "train": ".training.loop",
 }
 _MODULES = {"kernels", "plot"}
