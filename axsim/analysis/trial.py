@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from multiprocessing import current_process
+from multiprocessing.context import ForkProcess
 from typing import Any
 
 import numpy as np
@@ -237,6 +239,9 @@ def check_order(found: NDArray[np.int64], wanted: NDArray[np.int64]) -> None:
 
 def run_packed(packed: Packed, mul: Multiplier) -> Outcome:
     """What an executor runs."""
+    if isinstance(current_process(), ForkProcess):
+        # Threads do not survive a fork: GNU OpenMP would wait for them for ever.
+        torch.set_num_threads(1)
     return _unpacked(packed).run(mul)
 
 
