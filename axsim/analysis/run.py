@@ -10,6 +10,7 @@ from typing import Any
 from .. import __version__
 from ..errors import DataError
 from ..tables.catalogue import find_shipped
+from ..tables.cost import Cost
 from ..tables.multiplier import Multiplier
 
 HASH_LENGTH = 16  # hexadecimal digits
@@ -92,6 +93,21 @@ class Run:
             weights=self.weights_hash,
             data=self.data_hash,
             settings=self.settings_hash,
+        )
+
+    @property
+    def name(self) -> str:
+        """The table's, as plots call it."""
+        return self.table
+
+    @property
+    def cost(self) -> Cost | None:
+        """The table's, where somebody gave one."""
+        if not self.cost_origin:
+            return None
+        power, area, delay = self.cost_units.split(", ")
+        return Cost(
+            self.cost_origin, self.power, self.area, self.delay, (power, area, delay)
         )
 
     @property
