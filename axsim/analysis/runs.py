@@ -160,7 +160,8 @@ def subject(run: Run) -> str:
 def energies(runs: Iterable[Run]) -> list[str]:
     """What the energies are counted in and who says so."""
     units = dict.fromkeys(
-        f"energy of a sample in {run.energy_unit}; power: {run.cost_origin}"
+        f"energy: a sample's products on tables, in {run.energy_unit}; power: "
+        f"{run.cost_origin}"
         for run in runs
         if run.energy is not None
     )
