@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -34,8 +35,10 @@ class Journal:
             raise DataError(f"out: {path} cannot be written: {problem}.") from problem
         try:
             self._lock()
+            # Through this very file: closing another one of it would end the lock.
             self._repair()
-            self.runs = read_runs(path)
+            self._file.seek(0)
+            self.runs = [*_parsed(self._file.read().decode(errors="replace"), path)]
         except BaseException:
             self._file.close()
             raise
@@ -51,13 +54,19 @@ class Journal:
         self._file.close()
 
     def _lock(self) -> None:
+        """Keeps other processes out until this one closes the file, or is killed.
+
+        A lock of `flock` would be inherited by workers, and outlive a killed sweep.
+        """
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as problem:
-            raise DataError(
-                f"out: another sweep is writing to {self.path}. Wait for it, or name "
-                "another file."
-            ) from problem
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            # Some file systems have no locks; nothing else is wrong with them.
+            if problem.errno in (errno.EACCES, errno.EAGAIN):
+                raise DataError(
+                    f"out: another sweep is writing to {self.path}. Wait for it, or "
+                    "name another file."
+                ) from problem
 
     def _repair(self) -> None:
         """Ends the file with a whole line; a torn one is no loss, it is run again."""

@@ -45,7 +45,7 @@ class _Job:
 
 def sweep(
     model: nn.Module,
-    multipliers: Iterable[Multiplier],
+    multipliers: Iterable[Multiplier] | Multiplier,
     data: Any,
     *,
     calibration: Iterable[Any] | None = None,

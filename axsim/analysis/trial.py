@@ -142,7 +142,7 @@ class Trial:
         """The outcome for a table; what fails is an outcome too."""
         began = time.perf_counter()
         try:
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(range(torch.cuda.device_count())):
                 torch.manual_seed(self.seed)
                 found = self._evaluate(self._convert(mul))
         except Exception as problem:
@@ -188,7 +188,6 @@ class Trial:
             self.data,
             batch_size=self.batch_size,
             device=self.device,
-            progress=quiet,
         )
         check_order(found.labels, self.labels)
         return found
@@ -217,7 +216,7 @@ def prepare(
     if calibration is not None and not inputs:
         raise CalibrationError("calibration: no batches came; give at least one.")
     data_hash, labels = hash_data(data, batch_size)
-    exact = evaluate(model, data, batch_size=batch_size, device=device, progress=quiet)
+    exact = evaluate(model, data, batch_size=batch_size, device=device)
     check_order(exact.labels, labels)
     hashes = hash_network(model), data_hash, hash_batches(inputs)
     return Trial(model, recipe, data, inputs, exact.predictions, labels, hashes,
@@ -273,7 +272,3 @@ def _name(thing: Any) -> str:
     """What something calls itself, else its kind."""
     own = getattr(thing, "name", None) or getattr(thing, "__name__", None)
     return own if isinstance(own, str) else type(thing).__name__
-
-
-def quiet(done: int, total: int, note: str) -> None:
-    """Shows nothing: the bar of the sweep is enough."""
