@@ -45,7 +45,7 @@ def runs_section(runs: Runs) -> Html:
 
 def title(runs: Runs) -> str:
     """What the page is called."""
-    return f"{runs[0].model} under {len(runs)} tables" if len(runs) else "no runs"
+    return f"{runs[0].model} under {len(runs)} table{'s' if len(runs) > 1 else ''}"
 
 
 def summary(runs: Runs) -> str:
@@ -99,7 +99,8 @@ def _width(operands: str) -> tuple[int, ...]:
 def _scatters(runs: Runs) -> list[Html]:
     parts: list[Html] = []
     for group in _drawn(runs):
-        kinds = dict.fromkeys("×".join(map(str, _width(r.operands))) for r in group)
+        widths = sorted({_width(run.operands) for run in group}, reverse=True)
+        kinds = ["×".join(map(str, width)) for width in widths]
         parts.append(tag("p", f"Tables of {' and '.join(kinds)} bits:"))
         parts.append(picture(plot.pareto(group), CAPTION, wide=True))
     bare = [run.table for run in runs.ranked if run.energy is None]
@@ -160,8 +161,11 @@ def _heatmaps(runs: Runs, front: Sequence[Run]) -> Html:
         )
         drawn = picture(plot.error_heatmap(mul), caption, dpi=SMALL_DPI)
         pictures.append(tag("div", drawn, id=f"table-{run.table_hash}"))
-    note = f"Not at hand, so not drawn: {listed(absent)}." if absent else ""
-    return join([tag("div", *pictures, class_="plots"), tag("p", note, class_="muted")])
+    parts = [tag("div", *pictures, class_="plots")]
+    if absent:
+        note = f"Not at hand, so not drawn: {listed(absent)}."
+        parts.append(tag("p", note, class_="muted"))
+    return join(parts)
 
 
 def _facts(runs: Runs) -> list[tuple[str, str, str]]:
