@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .analysis.runs import Runs as Runs
+    from .analysis.sweep import sweep as sweep
     from .memory.hooks import compressed_activations as compressed_activations
     from .memory.saved import Saved as Saved
     from .nn.convert import approximate as approximate
@@ -57,6 +59,7 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "Runs": ".analysis.runs",
     "Saved": ".memory.saved",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
@@ -76,6 +79,7 @@ _HOMES = {
     "save_network": ".zoo.converted",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
+    "sweep": ".analysis.sweep",
     "train": ".training.loop",
 }
 _MODULES = {"kernels", "nn", "plot", "recipes"}
