@@ -85,7 +85,18 @@ class Site(nn.Module):
         """The layer's output for real operands."""
         x = self.input_quantizer.clipped(x)
         a = encoded(x, self.input_quantizer)
-        w = self._weight_codes(weight)
+        return self.multiply_codes(x, weight, bias, a, self._weight_codes(weight), form)
+
+    def multiply_codes(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Operand,
+        w: Operand,
+        form: Form,
+    ) -> Tensor:
+        """The layer's output for operands whose codes are known."""
         product = self.product
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
@@ -94,6 +105,14 @@ class Site(nn.Module):
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
+
+    def fix(
+        self, activation: tuple[Tensor, Tensor], weight: tuple[Tensor, Tensor]
+    ) -> None:
+        """Takes scale and zero point of both operands as an imported layer has them."""
+        self.input_quantizer.fix(*activation)
+        self.weight_quantizer.dynamic = False
+        self.weight_quantizer.fix(*weight)
 
     def extra_repr(self) -> str:
         return f"{self.product}"

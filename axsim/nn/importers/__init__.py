@@ -1,0 +1,1 @@
+"""Networks that other libraries quantised, with their own scales, codes and biases."""
