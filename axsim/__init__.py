@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .analysis import plot as plot
     from .analysis.report import report as report
     from .nn.convert import approximate as approximate
+    from .nn.importers.brevitas import from_brevitas as from_brevitas
     from .nn.importers.pt2e import from_pt2e as from_pt2e
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -58,6 +59,7 @@ _HOMES = {
     "build_catalogue": ".tables.build",
     "build_network": ".zoo.networks.factory",
     "evaluate": ".training.evaluation",
+    "from_brevitas": ".nn.importers.brevitas",
     "from_pt2e": ".nn.importers.pt2e",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",

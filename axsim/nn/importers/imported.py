@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...errors import ConversionError
 from ...quant.scheme import Granularity, Scheme
-from ..plan import ATTRIBUTE, Plan, probe
+from ..plan import ATTRIBUTE, Plan, probe, site_costs
 from ..recipe import Answers, Recipe, recipe, resolve
 from ..spec import QUESTIONS, Product, Rule, Untouched
 
@@ -68,6 +68,7 @@ def attach_plan(
     exact: dict[str, nn.Module],
     unreached: Mapping[str, str],
     sample: Tensor | None,
+    complete: bool = False,
 ) -> None:
     """Gives a network the plan that `ax.plan` and `ax.summary` read.
 
@@ -76,12 +77,18 @@ def attach_plan(
         exact: layers of torch left exact, by name.
         unreached: other places that form products exactly, and why.
         sample: a batch of inputs, from which products are counted.
+        complete: whether `unreached` names every such place; otherwise the functional
+            calls that the sample meets are added.
     """
-    found = Plan() if sample is None else probe(net, exact, sample)
+    found = Plan(costs=site_costs(net)) if sample is None else probe(net, exact, sample)
     count = 1 if sample is None else len(sample)
-    products = {name: total // count for name, total in found.products.items()}
+    found.products = {name: total // count for name, total in found.products.items()}
+    found.exact = tuple(exact)
     reasons = [f"{name}: {reason}" for name, reason in unreached.items()]
     others = [
-        place for place in found.unreached if place.rpartition(":")[0] not in unreached
+        place
+        for place in found.unreached
+        if not (complete or place.rpartition(":")[0] in unreached)
     ]
-    setattr(net, ATTRIBUTE, Plan(products, tuple(exact), (*reasons, *others)))
+    found.unreached = (*reasons, *others)
+    setattr(net, ATTRIBUTE, found)

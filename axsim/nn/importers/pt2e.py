@@ -52,14 +52,12 @@ class Match:
 
     Args:
         node: of the convolution or linear operation.
-        input: of the real numbers whose codes are multiplied.
-        activation: what those codes are.
+        activation: what the codes of its input are.
         weight: the weight's codes.
         bias: real numbers, None for none.
     """
 
     node: fx.Node
-    input: fx.Node
     activation: Params
     weight: Codes
     bias: Tensor | None
@@ -104,7 +102,7 @@ def from_pt2e(
     left = [name for name in matches if name not in layers]
     unreached |= dict.fromkeys(left, "quantised, but no rule gives it a multiplier")
     net = _assemble(model, graph, layers)
-    attach_plan(net, {}, unreached, sample)
+    attach_plan(net, {}, unreached, sample, complete=True)
     return net
 
 
@@ -121,7 +119,7 @@ def _copied(graph: fx.Graph) -> fx.Graph:
     """A copy of the nodes; what tells how inputs are given is shared."""
     copied = fx.Graph()
     copied.output(copied.graph_copy(graph, {}))
-    copied.set_codegen(graph._codegen)
+    copied.set_codegen(graph._codegen)  # pyright: ignore[reportPrivateUsage]
     return copied
 
 
@@ -172,7 +170,7 @@ def _match(node: fx.Node, model: fx.GraphModule) -> Match | str:
         return "its input has more than one scale"
     raw = raw_codes(_constant(w.args[0], model), weight.scheme)
     biases = None if bias is None else _constant(bias, model)
-    return Match(node, _real(x), activation, Codes(raw, *weight), biases)
+    return Match(node, activation, Codes(raw, *weight), biases)
 
 
 def _params(dequantise: fx.Node, model: fx.GraphModule) -> Params | str:
@@ -270,8 +268,10 @@ def _empty_layer(match: Match) -> nn.Module:
 
 def _replace(graph: fx.Graph, name: str, match: Match) -> None:
     """Puts a layer where its operation was."""
+    # Looked up only now: an input may be the output of a layer replaced before.
+    x = _real(cast(fx.Node, _arguments(match.node)["input"]))
     with graph.inserting_before(match.node):
-        call = graph.call_module(name, (match.input,))
+        call = graph.call_module(name, (x,))
     call.meta = dict(match.node.meta)
     match.node.replace_all_uses_with(call)
     _erase_unused(graph, match.node)
