@@ -78,17 +78,17 @@ class ImportedLayer(WeightedLayer):
         """The products of operands that have codes, and the sum with the bias."""
         if self.site is None:
             raise ConversionError(f"{type(self).__name__} was given no multiplier.")
-        batched = x.value.dim() == quant_weight.value.dim()
         values, form = self.placed(x.value)
         a = _coded(values, x, self.site.input_quantizer.scheme)
         w = _coded(quant_weight.value, quant_weight, self.site.weight_quantizer.scheme)
         bias = getattr(quant_bias, "value", quant_bias)
         y = self.site.multiply_codes(values, quant_weight.value, bias, a, w, form)
         # On no samples, Brevitas's own layer says what its sums stand for.
-        shown = x if batched else x.set(value=x.value.unsqueeze(0))
-        none = shown.set(value=shown.value[:0])
+        batched = x.value.dim() >= quant_weight.value.dim()
+        samples = x.value if batched else x.value.unsqueeze(0)
+        none = x.set(value=samples[:0])
         said = super().inner_forward_impl(none, quant_weight, quant_bias)  # pyright: ignore
-        y = y if batched else y.squeeze(0)
+        y = y if values.dim() == x.value.dim() else y.squeeze(0)
         return y if isinstance(said, Tensor) else said.set(value=y)
 
 
