@@ -17,6 +17,7 @@ from ...quant.codes import Codes, raw_codes
 from ...quant.scheme import PerAxis, PerTensor, Scheme
 from ..convert import COUNTERPARTS
 from ..layer import WeightedLayer
+from ..plan import ATTRIBUTE
 from ..spec import LayerSpec, Product, Quant
 from .imported import Rules, attach_plan, products_for, scheme_of
 
@@ -66,6 +67,15 @@ class Match:
     def kind(self) -> type[nn.Module]:
         """The layer of torch that computes the operation."""
         return LAYERS[str(self.node.target)]
+
+
+class ImportedGraph(fx.GraphModule):
+    """A graph whose copies keep the plan; torch's copies keep named attributes only."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> fx.GraphModule:
+        copied = super().__deepcopy__(memo)
+        setattr(copied, ATTRIBUTE, copy.deepcopy(getattr(self, ATTRIBUTE)))
+        return copied
 
 
 def from_pt2e(
@@ -294,4 +304,4 @@ def _assemble(
         str(n.target) for n in graph.nodes if n.op in ("get_attr", "call_module")
     }
     kept = {t: copy.deepcopy(attrgetter(t)(model)) for t in targets.difference(layers)}
-    return fx.GraphModule({**kept, **layers}, graph).eval()
+    return ImportedGraph({**kept, **layers}, graph).eval()

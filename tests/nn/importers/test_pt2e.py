@@ -221,7 +221,9 @@ def test_weights_keep_their_codes_and_the_output_is_the_source_s(
         kept = layer.site.weight_quantizer.codes(layer.weight).integers()
         assert torch.equal(kept, codes)
     torch.testing.assert_close(net(batch()), source(batch()))
-    assert copy.deepcopy(net.train()).eval()(batch()).shape == (2, 5, 3)
+    copied = copy.deepcopy(net.train()).eval()
+    assert torch.equal(copied(batch()), net.eval()(batch()))
+    assert ax.plan(copied) == ax.plan(net)
 
 
 def test_names_are_the_model_s_and_what_stays_exact_is_listed(
@@ -271,6 +273,16 @@ def test_reduced_ranges_fit_a_signed_table() -> None:
         codes = layer.site.input_quantizer.codes(given).integers()
         assert torch.equal(codes, truth.codes) and codes.max() < 128
         assert torch.equal(y, truth.outputs)
+
+
+def test_what_is_ranged_by_every_batch_stays_exact() -> None:
+    library = torchao("quantizer.x86_inductor_quantizer")
+    config = library.get_default_x86_inductor_quantization_config(is_dynamic=True)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
+    graph = quantise(model, batch(), library.X86InductorQuantizer().set_global(config))
+    message = "'1': the range of its input is taken from every batch"
+    with pytest.raises(ConversionError, match=message):
+        from_pt2e(graph, MIXED)
 
 
 def test_layers_learn_with_their_imported_ranges(source: fx.GraphModule) -> None:
