@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from .analysis.report import report as report
     from .memory.hooks import compressed_activations as compressed_activations
     from .memory.saved import Saved as Saved
+    from .nn import importers as importers
     from .nn.convert import approximate as approximate
-    from .nn.importers.brevitas import from_brevitas as from_brevitas
-    from .nn.importers.pt2e import from_pt2e as from_pt2e
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
     from .nn.spec import LayerSpec as LayerSpec
@@ -66,8 +65,7 @@ _HOMES = {
     "build_network": ".zoo.networks.factory",
     "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
-    "from_brevitas": ".nn.importers.brevitas",
-    "from_pt2e": ".nn.importers.pt2e",
+    "importers": ".nn.importers",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
     "load_network": ".zoo.converted",
