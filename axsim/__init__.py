@@ -80,7 +80,7 @@ _HOMES = {
     "summary": ".nn.summary",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "nn", "plot", "recipes"}
+_MODULES = {"importers", "kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",
