@@ -44,6 +44,11 @@ def from_brevitas(model: Network, rules: Rules, *, sample: Tensor) -> Network:
     Raises:
         ConversionError: where the model is not quantised, or does not fit the rules.
         BackendError: where Brevitas is not installed.
+
+    Example:
+        >>> layer = QuantLinear(8, 2, input_quant=Int8Act)  # doctest: +SKIP
+        >>> mul = ax.load_multiplier("mul8s_exact")
+        >>> net = from_brevitas(nn.Sequential(layer), mul, sample=x)  # doctest: +SKIP
     """
     net = copy.deepcopy(model)
     found = _watch(net, _kinds(), sample)

@@ -97,6 +97,12 @@ def from_pt2e(
 
     Raises:
         ConversionError: where the model is not quantised, or does not fit the rules.
+
+    Example:
+        >>> prepared = prepare_pt2e(exported, X86InductorQuantizer())  # doctest: +SKIP
+        >>> prepared(images)  # doctest: +SKIP
+        >>> mul = ax.Product(ax.load_multiplier("mul8u_trunc_6"), signs="shift")
+        >>> net = from_pt2e(convert_pt2e(prepared), mul)  # doctest: +SKIP
     """
     graph = _copied(_checked(model).graph)
     found = {name: _match(node, model) for name, node in _named_products(graph)}
