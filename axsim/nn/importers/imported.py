@@ -83,7 +83,7 @@ def attach_plan(
     found = Plan(costs=site_costs(net)) if sample is None else probe(net, exact, sample)
     count = 1 if sample is None else len(sample)
     found.products = {name: total // count for name, total in found.products.items()}
-    found.exact = tuple(exact)
+    found.exact, found.imported = tuple(exact), True
     reasons = [f"{name}: {reason}" for name, reason in unreached.items()]
     others = [
         place

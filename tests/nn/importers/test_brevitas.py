@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import axsim as ax
-from axsim.errors import BackendError, ConversionError
+from axsim.errors import BackendError, ConversionError, ModelError
 from axsim.nn.importers.brevitas import from_brevitas
 from axsim.nn.spec import Exact, LayerSpec, Product, Quant, Rule
 from axsim.tables.multiplier import Multiplier
@@ -191,6 +192,20 @@ def test_the_source_is_untouched_and_copies_compute_the_same(
     assert type(source[1]).__name__ == "QuantConv2d"  # pyright: ignore[reportIndexIssue]
     assert all(torch.equal(before[k], v) for k, v in source.state_dict().items())
     assert torch.equal(copy.deepcopy(net)(batch()), net(batch()))
+
+
+def test_its_state_goes_into_another_import_and_no_recipe_describes_it(
+    source: nn.Module, tmp_path: Path
+) -> None:
+    changed = copy.deepcopy(source)
+    with torch.no_grad():
+        changed.get_submodule("9").get_parameter("weight").mul_(0.5)
+    net = from_brevitas(changed, MAGNITUDE, sample=batch())
+    other = from_brevitas(source, MAGNITUDE, sample=batch())
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other(batch()), net(batch()))
+    with pytest.raises(ModelError, match=r"was imported.*Save its state_dict\(\)"):
+        ax.save_network(net, tmp_path / "net")
 
 
 def test_what_stays_exact_is_listed() -> None:

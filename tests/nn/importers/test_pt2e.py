@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 import axsim as ax
 from axsim.errors import ConversionError
-from axsim.nn.conv import ApproxConv2d
+from axsim.nn.conv import ApproxConv1d, ApproxConv2d
 from axsim.nn.importers.pt2e import from_pt2e
 from axsim.nn.spec import Exact, LayerSpec, Product, Quant, Rule
 from axsim.tables.multiplier import Multiplier
@@ -273,6 +273,16 @@ def test_reduced_ranges_fit_a_signed_table() -> None:
         codes = layer.site.input_quantizer.codes(given).integers()
         assert torch.equal(codes, truth.codes) and codes.max() < 128
         assert torch.equal(y, truth.outputs)
+
+
+def test_its_state_goes_into_another_import(source: fx.GraphModule) -> None:
+    net, other = (from_pt2e(source, MIXED) for _ in range(2))
+    layer = other.get_submodule("row")
+    assert isinstance(layer, ApproxConv1d) and layer.site is not None
+    layer.site.input_quantizer.fix(torch.tensor(9.0), torch.tensor(3))
+    assert not torch.equal(other(batch()), net(batch()))
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(other(batch()), net(batch()))
 
 
 def test_what_is_ranged_by_every_batch_stays_exact() -> None:
