@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .analysis.sweep import sweep as sweep
     from .memory.hooks import compressed_activations as compressed_activations
     from .memory.saved import Saved as Saved
+    from .nn import importers as importers
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -67,6 +68,7 @@ _HOMES = {
     "build_network": ".zoo.networks.factory",
     "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
+    "importers": ".nn.importers",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
     "load_network": ".zoo.converted",
@@ -82,7 +84,7 @@ _HOMES = {
     "sweep": ".analysis.sweep",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "nn", "plot", "recipes"}
+_MODULES = {"importers", "kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

@@ -107,7 +107,7 @@ def approximate(
             adopted.remember(spec.saved, store, name)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
-    exact = dict(_left_exact(net))
+    exact = dict(left_exact(net))
     found = (
         Plan(exact=tuple(exact), gates=gates_of(net))
         if sample is None
@@ -144,7 +144,7 @@ def _disable_fast_paths(net: nn.Module) -> None:
             module.enable_nested_tensor = False
 
 
-def _left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The layers whose products stay real numbers."""
     for name, module in net.named_modules():
         kind = COUNTERPARTS.get(type(module))

@@ -44,6 +44,7 @@ class Plan:
         gates: of gated layers, by the layer's name.
         store: keeps what layers save for the backward pass, and accounts for it.
         policies: that choose the bits of it.
+        imported: whether an importer made the network; no recipe makes it again.
     """
 
     products: dict[str, int] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Plan:
     gates: dict[str, GateUnit] = field(default_factory=dict)
     store: Store = field(default_factory=Store)
     policies: tuple[Policy, ...] = ()
+    imported: bool = False
 
     @property
     def energy(self) -> Energy:
