@@ -53,7 +53,7 @@ class Plan:
     costs: dict[str, Cost | None] = field(default_factory=dict)
     folded: Folded = field(default_factory=Folded)
     gates: dict[str, GateUnit] = field(default_factory=dict)
-    store: Store = field(default_factory=Store)
+    store: Store = field(default_factory=Store, compare=False)
     policies: tuple[Policy, ...] = ()
     imported: bool = False
 
