@@ -1,5 +1,6 @@
 """Layers that put the four answers together, and the conversion of whole networks."""
 
+from . import compiled as compiled
 from .attention import ApproxMultiheadAttention as ApproxMultiheadAttention
 from .conv import ApproxConv1d as ApproxConv1d
 from .conv import ApproxConv2d as ApproxConv2d
