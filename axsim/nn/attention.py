@@ -23,6 +23,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
     are each a site of their own. Softmax and masks stay floating point.
     """
 
+    kind = "attention"
+
     def __init__(
         self, *args: object, spec: Answer, name: str = "", **settings: object
     ) -> None:
@@ -31,13 +33,17 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
 
     def build_sites(self, name: str) -> None:
         """Four sites with weights, two of activations alone."""
+        self.sites = nn.ModuleDict()
+        if not self.spec.on_codes:
+            return
         weighted = (*PROJECTIONS, "out")
         sites = {part: Site(self.spec, f"{name}.{part}") for part in weighted}
         sites |= {
             part: Site(self.spec, f"{name}.{part}", None)
             for part in ("scores", "mixture")
         }
-        self.sites = nn.ModuleDict(sites).to(self.out_proj.weight.device)
+        self.sites.update(sites)
+        self.sites.to(self.out_proj.weight.device)
 
     def forward(
         self,
@@ -50,6 +56,11 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
+        if not self.sites:
+            return self.exactly(
+                query, key, value, key_padding_mask, need_weights, attn_mask,
+                average_attn_weights, is_causal,
+            )  # fmt: skip
         batched = query.dim() == 3
         inputs = [
             t if batched else t.unsqueeze(1 - self.batch_first)

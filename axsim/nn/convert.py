@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -10,21 +11,24 @@ from torch import Tensor, nn
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
-from ..tables.multiplier import Multiplier
+from ..memory.saved import Saved
+from ..memory.store import Store
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from .fold import Folded, fold_batch_norms
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .plan import ATTRIBUTE, Plan, probe
-from .recipe import Recipe, recipe, resolve
+from .plan import ATTRIBUTE, Plan, gates_of, probe
+from .recipe import Answers, Recipe, recipe, resolve
+from .saved.kinds import SAVING
+from .saved.network import keep_rest, own_policies, policies_of, saved_answers
 from .site import Site
-from .spec import LayerSpec, Product, Rule, Untouched
+from .spec import Rule, Untouched
 from .transposed import ApproxConvTranspose2d
 
 Network = TypeVar("Network", bound=nn.Module)
 
-PRODUCT_QUESTIONS = frozenset({"quant", "multiplier", "gate", "saved"})
 #: Layers of torch and what stands for them; subclasses may compute something else.
 COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.Conv1d: ApproxConv1d,
@@ -33,14 +37,16 @@ COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.ConvTranspose2d: ApproxConvTranspose2d,
     nn.Linear: ApproxLinear,
     nn.MultiheadAttention: ApproxMultiheadAttention,
+    **SAVING,
 }
 
 
 def approximate(
     model: Network,
-    rules: Recipe | Iterable[Rule] | LayerSpec | Multiplier | Product,
+    rules: Recipe | Iterable[Rule] | Answers,
     *,
     calibration: Iterable[Any] | None = None,
+    fold_batch_norm: bool = False,
 ) -> Network:
     """A copy of a network whose layers compute as the rules say; `model` is untouched.
 
@@ -52,9 +58,13 @@ def approximate(
         calibration: batches of inputs, or of (input, ...) as data loaders give them,
             from which ranges of activations are taken. Not needed where all ranges
             are dynamic.
+        fold_batch_norm: make batch norms part of the layers before them, where they
+            alone read what those compute, as accelerators do for inference. Needs a
+            batch; `summary` lists what was folded.
 
     Raises:
-        ConversionError: where rules and network do not fit each other.
+        ConversionError: where rules and network do not fit each other, or nothing can
+            be folded.
         CalibrationError: where ranges cannot be measured.
 
     Example:
@@ -64,31 +74,63 @@ def approximate(
         >>> type(net[0]).__name__
         'ApproxLinear'
     """
-    layers = {name: PRODUCT_QUESTIONS for name, _ in convertible(model)}
-    if not layers:
+    kinds = {name: COUNTERPARTS[type(m)] for name, m in convertible(model)}
+    if not kinds:
         raise ConversionError(
             f"{type(model).__name__} has no layer that can be approximated: no "
             f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
             "cannot be reached; write them as modules."
         )
-    answers = resolve(recipe(rules), layers)
+    answers = own_policies(
+        resolve(
+            recipe(rules),
+            {name: kind.questions for name, kind in kinds.items()},
+            {name: kind.kind for name, kind in kinds.items()},
+        )
+    )
+    saved = saved_answers(answers)
+    store = Store(swap=any(answer.swap for answer in saved))
     net = copy.deepcopy(model)
+    folded = Folded()
+    if fold_batch_norm:
+        sample, calibration = _first(calibration, net)
+        folded = fold_batch_norms(net, sample)
     for name, spec in answers.items():
-        if isinstance(spec.multiplier, Untouched) or not (
-            spec.multiplier or spec.quant
-        ):
+        if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
             continue
         module = net.get_submodule(name)
         # The class alone changes: everything attached to the module stays attached.
         module.__class__ = COUNTERPARTS[type(module)]
         adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
         adopted.adopt(spec, name)
+        if isinstance(spec.saved, Saved):
+            adopted.remember(spec.saved, store, name)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
-    exact = dict(convertible(net, converted=True))
-    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    exact = dict(_left_exact(net))
+    found = (
+        Plan(exact=tuple(exact), gates=gates_of(net))
+        if sample is None
+        else probe(net, exact, sample)
+    )
+    keep_rest(net, saved, store)
+    found.store, found.policies = store, policies_of(saved)
+    found.folded = folded
     setattr(net, ATTRIBUTE, found)
     return net
+
+
+def _first(
+    batches: Iterable[Any] | None, net: nn.Module
+) -> tuple[Tensor, Iterable[Any]]:
+    """One sample, and the batches as if none had been taken."""
+    rest = iter(batches or ())
+    for batch in rest:
+        return _input(batch, net)[:1], itertools.chain([batch], rest)
+    raise ConversionError(
+        "fold_batch_norm=True needs calibration=batches: a sample shows which batch "
+        "norm follows which layer."
+    )
 
 
 def _disable_fast_paths(net: nn.Module) -> None:
@@ -102,20 +144,24 @@ def _disable_fast_paths(net: nn.Module) -> None:
             module.enable_nested_tensor = False
 
 
-def convertible(
-    model: nn.Module, converted: bool = False
-) -> Iterator[tuple[str, nn.Module]]:
-    """Dotted names of the layers that can be approximated; a shared one appears once.
+def _left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The layers whose products stay real numbers."""
+    for name, module in net.named_modules():
+        kind = COUNTERPARTS.get(type(module))
+        if isinstance(module, ApproxLayer):
+            kind = None if module.spec.on_codes else type(module)
+        if kind and "multiplier" in kind.questions:
+            yield name, module
 
-    Args:
-        model: the network.
-        converted: whether layers may be approximate already; they are left out.
+
+def convertible(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Dotted names of the layers that can be approximated; a shared one appears once.
 
     Raises:
         ConversionError: where the network is converted already.
     """
     for name, module in model.named_modules():
-        if isinstance(module, ApproxLayer) and not converted:
+        if isinstance(module, ApproxLayer):
             raise ConversionError(
                 f"{name!r} is approximate already. Convert the original network; "
                 "recipes are united with |."

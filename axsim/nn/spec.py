@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from ..errors import ConversionError
+from ..gating.gate import Gate
+from ..memory.saved import Saved
 from ..quant.observers import MinMax, Observer
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
@@ -14,6 +16,7 @@ Row = Literal["activation", "weight"]
 Signs = Literal["sign-magnitude", "shift"]
 Pad = Literal["code", "skip"]
 Gradient = Literal["ste", "slopes", "table"]
+Kind = Literal["convolution", "transposed", "linear", "attention"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Quant:
         weight_observer: how that of the weights is found, from the weights.
         dynamic: take the range of activations from every batch instead. Results then
             depend on the batch.
+        pact: the first clip of PACT, above 0: activations are then clipped to 0 …
+            alpha, where alpha is a parameter of the layer that begins here, and need
+            no calibration. `activation` must be unsigned and symmetric.
     """
 
     activation: Scheme | None = None
@@ -35,10 +41,22 @@ class Quant:
     observer: Observer = field(default_factory=MinMax)
     weight_observer: Observer = field(default_factory=MinMax)
     dynamic: bool = False
+    pact: float | None = None
+
+    def __post_init__(self) -> None:
+        scheme = self.activation
+        fits = scheme is not None and scheme == Scheme(scheme.bits, symmetric=True)
+        if self.pact is not None and not fits:
+            raise ConversionError(
+                f"Quant: pact={self.pact} with activation={scheme}; PACT has unsigned "
+                "codes of one scale, code 0 for 0. Use activation=Scheme(bits, "
+                "symmetric=True)."
+            )
 
     def __str__(self) -> str:
         chosen = [str(s) for s in (self.activation, self.weight) if s] or ["default"]
-        return " x ".join(chosen) + (", dynamic" if self.dynamic else "")
+        words = [", dynamic"] * self.dynamic + [", PACT"] * (self.pact is not None)
+        return " x ".join(chosen) + "".join(words)
 
 
 @dataclass(frozen=True)
@@ -101,8 +119,8 @@ class LayerSpec:
 
     quant: Quant | None = None
     multiplier: Product | Multiplier | None = None
-    gate: object | None = None
-    saved: object | None = None
+    gate: Gate | None = None
+    saved: Saved | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.multiplier, Multiplier):
@@ -113,6 +131,12 @@ class LayerSpec:
         """The second answer in full."""
         answer = self.multiplier
         return Product(answer) if isinstance(answer, Multiplier) else answer
+
+    @property
+    def on_codes(self) -> bool:
+        """Whether products are formed on codes; otherwise values stay real numbers."""
+        untouched = isinstance(self.multiplier, Untouched)
+        return not untouched and bool(self.multiplier or isinstance(self.quant, Quant))
 
     def cut(self, questions: frozenset[str]) -> LayerSpec:
         """Only the answers to these questions."""
@@ -148,12 +172,38 @@ def Exact() -> LayerSpec:
 
 
 @dataclass(frozen=True)
+class ByKind:
+    """Answers that depend on the kind of layer; None leaves layers of a kind alone.
+
+    Args:
+        convolution: for `Conv1d`, `Conv2d` and `Conv3d`.
+        transposed: for `ConvTranspose2d`.
+        linear: for `Linear`.
+        attention: for `MultiheadAttention`, its projections included.
+
+    Example:
+        >>> ByKind(convolution=Exact()).for_kind("linear").answers()
+        {}
+    """
+
+    convolution: LayerSpec | None = None
+    transposed: LayerSpec | None = None
+    linear: LayerSpec | None = None
+    attention: LayerSpec | None = None
+
+    def for_kind(self, kind: str) -> LayerSpec:
+        """The answers for layers of one kind."""
+        return getattr(self, kind, None) or LayerSpec()
+
+
+@dataclass(frozen=True)
 class Rule:
     """A spec for the layers whose dotted name matches a pattern as a whole.
 
     Args:
         pattern: a regular expression, for `re.fullmatch`.
-        spec: a `LayerSpec`, or a `Multiplier` or `Product` alone.
+        spec: a `LayerSpec`, a `Multiplier` or `Product` alone, or a spec for each kind
+            of layer.
 
     Example:
         >>> Rule("(stem|head).*", Exact()).pattern
@@ -161,11 +211,12 @@ class Rule:
     """
 
     pattern: str
-    spec: LayerSpec | Multiplier | Product
+    spec: LayerSpec | Multiplier | Product | ByKind
 
-    @property
-    def answers(self) -> LayerSpec:
-        """The rule's spec as a `LayerSpec`."""
+    def answers(self, kind: str = "") -> LayerSpec:
+        """The rule's spec for layers of one kind."""
+        if isinstance(self.spec, ByKind):
+            return self.spec.for_kind(kind)
         return (
             self.spec
             if isinstance(self.spec, LayerSpec)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from ..console import text_table
+from ..gating.unit import GateUnit
 from ..tables.cost import Cost
+from .cost import Energy, Item, format_energy
+from .fold import Folded
 from .plan import plan
 from .site import Site
 
@@ -23,6 +26,8 @@ class Line:
         multiplier: the table and how it is connected, or "exact".
         products: for one sample; 0 where no sample was run.
         cost: of one product, None where nobody gave one.
+        energy: of the products, None where no cost is known.
+        gate: what decides which products are formed; empty where all are.
     """
 
     name: str
@@ -31,6 +36,8 @@ class Line:
     multiplier: str
     products: int
     cost: Cost | None
+    energy: float | None = None
+    gate: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class Summary:
 
     lines: tuple[Line, ...]
     unreached: tuple[str, ...]
+    energy: Energy
+    folded: Folded
 
     @property
     def products(self) -> int:
@@ -47,17 +56,25 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [
-            (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}")
+            (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}",
+             format_energy(line.energy))
             for line in self.lines
-        ]
-        head = ("layer", "kind", "codes", "multiplier", "products")
-        parts = [text_table(rows, head, left=head[:4])]
+        ]  # fmt: skip
+        head = ("layer", "kind", "codes", "multiplier", "products", "energy")
+        if any(line.gate for line in self.lines):
+            head = (*head, "gate")
+            gates = (line.gate or "-" for line in self.lines)
+            rows = [(*row, gate) for row, gate in zip(rows, gates, strict=True)]
+        parts = [text_table(rows, head, left=(*head[:4], "gate"))]
         share = sum(n.products for n in self.lines if n.multiplier != "exact")
         total = self.products
         if total:
             parts.append(
                 f"{total:,} products a sample, {100 * share / total:.1f} % on a table"
             )
+            parts.append(str(self.energy))
+        if str(self.folded):
+            parts.append(str(self.folded))
         parts.extend(f"not reached, exact: {where}" for where in self.unreached)
         return "\n".join(parts)
 
@@ -75,10 +92,9 @@ def summary(net: nn.Module) -> Summary:
             lines.append(_of_site(net, name, module, known.products.get(name, 0)))
         elif name in known.exact:
             count = known.products.get(name, 0)
-            lines.append(
-                Line(name, type(module).__name__, "float", "exact", count, None)
-            )
-    return Summary(tuple(lines), known.unreached)
+            kind, gate = type(module).__name__, _gate_of(module)
+            lines.append(Line(name, kind, "float", "exact", count, None, gate=gate))
+    return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
 def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
@@ -90,4 +106,12 @@ def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
     kind = type(net.get_submodule(owner)).__name__
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
-    return Line(name, kind, codes, str(site.product), products, site.product.table.cost)
+    cost = site.product.table.cost
+    energy = Item(name, products, cost).energy
+    gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
+    return Line(name, kind, codes, str(site.product), products, cost, energy, gate)
+
+
+def _gate_of(layer: nn.Module) -> str:
+    unit = getattr(layer, "gate", None)
+    return str(unit.gate) if isinstance(unit, GateUnit) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from ..kernels import ops
 from ..tables.multiplier import Multiplier
 from .forms import Form
 from .layer import WeightedLayer
+from .spec import QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -105,17 +106,21 @@ class TransposedForm:
         return cut.flatten(1, 2)
 
 
-class ApproxConvTranspose2d(WeightedLayer, nn.ConvTranspose2d):
+class ApproxConvTranspose2d(WeightedLayer, nn.ConvTranspose2d):  # pyright: ignore[reportIncompatibleMethodOverride]
     """`torch.nn.ConvTranspose2d` on a multiplier, which `spec=` names."""
 
+    kind = "transposed"
     weight_axis = 1
+    questions = QUESTIONS - {"gate"}
 
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if self.site.calibrating:
-            self.site.observe(input)
-            return nn.ConvTranspose2d.forward(self, input, output_size)
-        batched = input.dim() == 4
-        x = input if batched else input.unsqueeze(0)
+    def placed(
+        self,
+        input: Tensor,
+        output_size: list[int] | None = None,
+        *args: Any,
+        **settings: Any,
+    ) -> tuple[Tensor, TransposedForm]:
+        x = input if input.dim() == 4 else input.unsqueeze(0)
         padding = cast("tuple[int, ...]", self.padding)
         extra = self._output_padding(
             x, output_size, [*self.stride], [*padding], [*self.kernel_size], 2,
@@ -125,5 +130,4 @@ class ApproxConvTranspose2d(WeightedLayer, nn.ConvTranspose2d):
             self.stride, padding, (*extra,), self.dilation, self.groups,
             self.out_channels,
         )  # fmt: skip
-        y = self.site.multiply(x, self.weight, self.bias, form)
-        return y if batched else y.squeeze(0)
+        return x, form
