@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .nn.spec import Quant as Quant
     from .nn.spec import Rule as Rule
     from .nn.summary import summary as summary
+    from .quant.scheme import Scheme as Scheme
     from .tables.build import build_catalogue as build_catalogue
     from .training.evaluation import evaluate as evaluate
     from .training.loop import train as train
@@ -62,6 +63,7 @@ _HOMES = {
     "Rule": ".nn.spec",
     "Runs": ".analysis.runs",
     "Saved": ".memory.saved",
+    "Scheme": ".quant.scheme",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",

@@ -71,9 +71,10 @@ class Run:
     high: float | None
     loss: float | None
     agreement: float | None  #: with the float network's class
-    products: int | None  #: on tables, of one sample
-    energy: float | None  #: of one sample, where the power is known
+    products: int | None  #: of one sample
+    energy: float | None  #: of those whose circuit has a known power
     energy_unit: str
+    priced: float  #: the share of the products that these are
     seconds: float  #: to convert and evaluate
     seed: int
     torch: str  #: version

@@ -83,6 +83,14 @@ def _check_energy(runs: Sequence[Run], cost: str) -> None:
             "or the network holds tables whose costs do not compare. Give the sweep "
             'calibration=, or choose cost="power".'
         )
+    shares = {run.priced: run.table for run in runs}
+    if cost == "energy" and len(shares) > 1:
+        (one, first), (other, second), *_ = shares.items()
+        raise TableError(
+            f"pareto: the energies of {first!r} and {second!r} are of {100 * one:.1f} "
+            f"and {100 * other:.1f} % of the products, so they do not compare. Sweep "
+            'tables that all have a power, or choose cost="power".'
+        )
 
 
 def _column(runs: Sequence[Run], field: str) -> npt.NDArray[np.float64]:

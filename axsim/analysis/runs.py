@@ -160,12 +160,18 @@ def subject(run: Run) -> str:
 def energies(runs: Iterable[Run]) -> list[str]:
     """What the energies are counted in and who says so."""
     units = dict.fromkeys(
-        f"energy: a sample's products on tables, in {run.energy_unit}; power: "
+        f"energy: products of a sample, in {run.energy_unit}{_part(run)}; power: "
         f"{run.cost_origin}"
         for run in runs
         if run.energy is not None
     )
     return [*units]
+
+
+def _part(run: Run) -> str:
+    """Which part of the products has a price, where not all have."""
+    rest = f"{100 * (1 - run.priced):.1f}"
+    return f" (without {rest} %, whose power nobody gave)" if run.priced < 1 else ""
 
 
 def _describe(runs: Runs) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..errors import AxsimError, BackendError, CalibrationError, DataError
 from ..nn.convert import approximate
-from ..nn.plan import plan
+from ..nn.plan import plan, site_costs
 from ..quant.quantizer import Quantizer
 from ..tables.multiplier import Multiplier
 from ..training.evaluation import Evaluation, evaluate
@@ -56,6 +56,7 @@ class Outcome:
     products: int | None = None
     energy: float | None = None
     energy_unit: str = ""
+    priced: float = 0.0
     error: str | None = None
     passing: bool = False
 
@@ -161,9 +162,10 @@ class Trial:
             high=high,
             loss=found.loss,
             agreement=float((found.predictions == self.predictions).mean()),
-            products=energy.products if energy else None,
-            energy=energy.amount if energy else None,
+            products=sum(item.products for item in energy.items) if energy else None,
+            energy=energy.value if energy else None,
             energy_unit=energy.unit if energy else "",
+            priced=energy.share if energy else 0.0,
         )
 
     def _convert(self, mul: Multiplier) -> nn.Module:
@@ -179,7 +181,9 @@ class Trial:
             return net
         state, products = self._ranges[kind]
         net.load_state_dict(state)
-        plan(net).products.update(products)
+        found = plan(net)
+        found.products.update(products)
+        found.costs.update(site_costs(net))
         return net
 
     def _evaluate(self, net: nn.Module) -> Evaluation:

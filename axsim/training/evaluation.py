@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from ..console import Show, progress_bar, text_table
 from ..errors import DataError
+from ..nn.cost import Energy
+from ..nn.plan import ATTRIBUTE, Plan
 from .answers import answer, check_finite, eval_mode, views_of
 from .batches import batches_of, check_classes, unpack
 from .device import choose_device
-from .energy import Energy, energy_of
 from .interval import wilson
 
 
@@ -113,11 +114,10 @@ class Evaluation:
         }
         if self.agreement is not None:
             cells["agreement %"] = f"{100 * self.agreement:.2f}"
-        if self.energy is not None:
-            cells["energy a sample"] = str(self.energy)
         cells["seconds"] = f"{self.seconds:.2f}"
         cells["images/s"] = f"{self.samples_per_second:,.0f}"
-        return text_table([[*cells.values()]], [*cells])
+        table = text_table([[*cells.values()]], [*cells])
+        return table if self.energy is None else f"{table}\n{self.energy}"
 
 
 def evaluate(
@@ -185,12 +185,17 @@ def evaluate(
         predicted = _predicted(exact, truth)
     else:
         predicted = torch.cat(agreed).argmax(1).numpy() if agreed else None
-    return Evaluation(answers.numpy(), truth, predicted, seconds, energy_of(net))
+    return Evaluation(answers.numpy(), truth, predicted, seconds, _energy(net))
 
 
 def _place(net: nn.Module) -> torch.device:
     tensors = itertools.chain(net.parameters(), net.buffers())
     return next((each.device for each in tensors), torch.device("cpu"))
+
+
+def _energy(net: nn.Module) -> Energy | None:
+    known = getattr(net, ATTRIBUTE, None)
+    return known.energy if isinstance(known, Plan) and known.products else None
 
 
 def _shown(progress: Show | None) -> AbstractContextManager[Show]:

@@ -60,11 +60,19 @@ def test_printed_it_is_a_ranked_table(runs: ax.Runs) -> None:
     assert lines[3].split()[:3] == ["1", "best", "97.50"]
     assert lines[3].endswith("123,456") and lines[4].split()[1] == "poor"
     assert lines[5:] == [
-        "energy: a sample's products on tables, in exact 8x8 products; power: a model",
+        "energy: products of a sample, in exact 8x8 products; power: a model",
         "failed (1):",
         "  bad: TableError: no",
     ]
     assert str(ax.Runs([])) == "no runs"
+
+
+def test_what_has_no_price_is_said(runs: ax.Runs) -> None:
+    part = ax.Runs(changed(run, priced=0.875) for run in runs)
+    assert str(part).splitlines()[-1] == (
+        "energy: products of a sample, in exact 8x8 products (without 12.5 %, whose "
+        "power nobody gave); power: a model"
+    )
 
 
 def test_runs_that_do_not_compare_are_printed_apart(runs: ax.Runs) -> None:
@@ -159,6 +167,8 @@ def test_what_cannot_be_drawn_is_named(runs: ax.Runs) -> None:
         ([run, bare], {}, "no power is known for 'bare'"),
         ([run, changed(run, table="uncounted", energy=None)], {},
          "no energy is known for 'uncounted'"),
+        ([run, changed(run, table="half", priced=0.5)], {}, "the energies of "
+         "'mul8u_cut0' and 'half' are of 100.0 and 50.0 % of the products, so they"),
         ([run], {"cost": "delay"}, "no delay is known for 'mul8u_cut0'"),
     ]  # fmt: skip
     for rows, options, message in cases:
