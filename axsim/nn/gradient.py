@@ -29,6 +29,9 @@ REACH = 16
 # Terms whose singular value is below this share of the exact slope's are left out; a
 # gradient is a direction for stochastic descent, not a result.
 TOLERANCE = 1e-2
+# Each term is one more convolution in the backward pass; the largest are kept, so that
+# a step takes less than four times one of float32 whatever the table is.
+MOST = 2
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,9 @@ def _terms(
     """The matrix as a sum of outer products, without the terms that do not matter."""
     left, sizes, right = np.linalg.svd(matrix)
     scale = np.linalg.norm(values) * np.sqrt(len(values))
-    kept = sizes > TOLERANCE * scale
-    if not kept.any():
+    # Largest first.
+    count = min(int((sizes > TOLERANCE * scale).sum()), MOST)
+    if not count:
         return None
-    return ((left[:, : len(sizes)] * sizes)[:, kept].T.astype(np.float32),
-            right[: len(sizes)][kept].astype(np.float32))  # fmt: skip
+    return ((left[:, :count] * sizes[:count]).T.astype(np.float32),
+            right[:count].astype(np.float32))  # fmt: skip
