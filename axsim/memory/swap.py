@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from ..errors import AxsimWarning
 from .codec import Packed
 from .kept import check_version
 
@@ -81,6 +83,22 @@ class Swapped:
             event = torch.cuda.Event()
             event.record(self._stream)
             return payload, event
+
+
+def leave_no_gaps() -> None:
+    """Has CUDA's allocator grow its segments, so that freed memory is not left in gaps.
+
+    It holds for the process. Without a CUDA device there is a warning and no effect.
+    """
+    if torch.cuda.is_available():
+        torch._C._accelerator_setAllocatorSettings("expandable_segments:True")  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        return
+    warnings.warn(
+        "there is no CUDA device whose allocator could be told to leave no gaps; "
+        "training goes on without. Use a lower level to silence this.",
+        AxsimWarning,
+        stacklevel=3,
+    )
 
 
 def _pinned(t: Tensor) -> Tensor:

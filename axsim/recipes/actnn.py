@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
-import torch
-
-from ..errors import AxsimWarning, ConversionError
+from ..errors import ConversionError
 from ..memory.codecs.group_affine import GroupAffine
 from ..memory.codecs.identity import Identity
 from ..memory.policies.fixed import Fixed
 from ..memory.policies.greedy import Greedy
 from ..memory.saved import Saved
+from ..memory.swap import leave_no_gaps
 from ..nn.recipe import Recipe, recipe
 from ..nn.spec import LayerSpec
 
@@ -54,8 +51,8 @@ def actnn(
         raise ConversionError(
             f"level={level!r}; choose one of {', '.join(map(repr, LEVELS))}."
         )
-    if level in SWAPPED:
-        _prepare(level)
+    if level == "L5":
+        leave_no_gaps()
     return recipe(LayerSpec(saved=_answer(level, bits, by_sample_index)))
 
 
@@ -71,16 +68,3 @@ def _answer(level: str, bits: float | None, by_sample_index: bool) -> Saved:
     average = 2 if bits is None else bits
     policy = Greedy(average, by_sample_index=by_sample_index)
     return Saved(codec, codec, policy, others=codec, swap=level in SWAPPED)
-
-
-def _prepare(level: str) -> None:
-    """Tells the allocator of CUDA to leave no gaps; elsewhere says what is missing."""
-    if not torch.cuda.is_available():
-        warnings.warn(
-            f"actnn({level!r}) without a CUDA device: there is no host memory to swap "
-            "to, so it trains as L3 does. Use 'L3' to silence this.",
-            AxsimWarning,
-            stacklevel=3,
-        )
-    elif level == "L5":
-        torch.cuda.memory._set_allocator_settings("expandable_segments:True")  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]

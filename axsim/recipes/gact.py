@@ -42,8 +42,7 @@ def gact(level: str = "L2", bits: int | None = None, interval: int = 1000) -> Re
     codec = GroupAffine()
     if level not in FIXED | MEASURED:
         raise ConversionError(
-            f"level={level!r}; choose one of "
-            f"{', '.join(map(repr, FIXED | MEASURED))}."
+            f"level={level!r}; choose one of {', '.join(map(repr, FIXED | MEASURED))}."
         )
     if level in FIXED:
         width = FIXED[level] if bits is None else bits
