@@ -22,6 +22,7 @@ from .tables.multiplier import Multiplier as Multiplier
 
 if TYPE_CHECKING:
     from . import kernels as kernels
+    from . import nn as nn
     from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from .training.settings import TrainSettings as TrainSettings
     from .zoo.checkpoint import load_weights as load_weights
     from .zoo.checkpoint import shipped_weights as shipped_weights
+    from .zoo.converted import load_network as load_network
+    from .zoo.converted import save_network as save_network
     from .zoo.data.sources import load_data as load_data
     from .zoo.networks.factory import build_network as build_network
 
@@ -63,16 +66,19 @@ _HOMES = {
     "evaluate": ".training.evaluation",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
+    "load_network": ".zoo.converted",
     "load_weights": ".zoo.checkpoint",
+    "nn": ".nn",
     "plan": ".nn.plan",
     "plot": ".analysis.plot",
     "recipes": ".recipes",
     "report": ".analysis.report",
+    "save_network": ".zoo.converted",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "plot", "recipes"}
+_MODULES = {"kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

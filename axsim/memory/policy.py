@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -62,6 +62,7 @@ class Gradients:
     inverse_std: Tensor | None = None
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Chooses the bits of every saved tensor; several layers share one.
 

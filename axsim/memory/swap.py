@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ..errors import AxsimWarning
 from .codec import Packed
 from .kept import check_version
 
@@ -85,22 +83,16 @@ class Swapped:
             return payload, event
 
 
-def leave_no_gaps() -> None:
-    """Has CUDA's allocator grow its segments, so that freed memory is not left in gaps.
-
-    It holds for the process. Without a CUDA device there is a warning and no effect.
-    """
-    if torch.cuda.is_available():
-        torch._C._accelerator_setAllocatorSettings("expandable_segments:True")  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-        return
-    warnings.warn(
-        "there is no CUDA device whose allocator could be told to leave no gaps; "
-        "training goes on without. Use a lower level to silence this.",
-        AxsimWarning,
-        stacklevel=3,
-    )
-
-
 def _pinned(t: Tensor) -> Tensor:
     host = torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, pin_memory=True)
     return host.copy_(t, non_blocking=True)
+
+
+def can_swap() -> bool:
+    """Whether there is a device whose memory the host's can relieve."""
+    return torch.cuda.is_available()
+
+
+def leave_no_gaps() -> None:
+    """Tells CUDA's allocator to extend its segments instead of beginning others."""
+    torch._C._accelerator_setAllocatorSettings("expandable_segments:True")  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]

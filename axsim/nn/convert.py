@@ -19,7 +19,7 @@ from .fold import Folded, fold_batch_norms
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .plan import ATTRIBUTE, Plan, probe
+from .plan import ATTRIBUTE, Plan, gates_of, probe
 from .recipe import Answers, Recipe, recipe, resolve
 from .saved.kinds import SAVING
 from .saved.network import keep_rest, own_policies, policies_of, saved_answers
@@ -108,7 +108,11 @@ def approximate(
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(_left_exact(net))
-    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    found = (
+        Plan(exact=tuple(exact), gates=gates_of(net))
+        if sample is None
+        else probe(net, exact, sample)
+    )
     keep_rest(net, saved, store)
     found.store, found.policies = store, policies_of(saved)
     found.folded = folded

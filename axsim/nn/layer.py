@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
+from ..errors import ConversionError
+from ..gating.gate import Gate
+from ..gating.split import Shape
+from ..gating.unit import GateUnit
 from ..memory.policy import Slot
 from ..memory.saved import Saved
 from ..memory.store import Store
 from ..tables.multiplier import Multiplier
-from .forms import Form
+from .forms import Form, SplitForm
+from .gated import GatedSite, multiply_gated
 from .saved.keeper import Keeper
 from .saved.product import keep_input
 from .site import Site
@@ -72,9 +77,11 @@ class WeightedLayer(ApproxLayer):
 
     Attributes:
         site: where its products are formed; None where they stay real numbers.
+        gate: what decides which of them are; None where all are.
     """
 
     site: Site | None
+    gate: GateUnit | None
     weight: Tensor
     bias: Tensor | None
     weight_axis = 0
@@ -87,23 +94,48 @@ class WeightedLayer(ApproxLayer):
 
     def build_sites(self, name: str) -> None:
         """One site, where the layer computes on codes."""
-        self.site = None
+        gate = self.spec.gate if isinstance(self.spec.gate, Gate) else None
+        self.site = self.gate = None
         if self.spec.on_codes:
-            site = Site(self.spec, name, self.weight_axis)
-            self.site = site.to(self.weight.device)
+            kind = GatedSite if gate else Site
+            self.site = kind(self.spec, name, self.weight_axis)
+        if gate:
+            self.gate = GateUnit(gate, self._gate_shape(name))
+        if isinstance(self.site, GatedSite) and self.gate:
+            self.site.split_tables(self.gate)
+        for part in (self.site, self.gate):
+            if part is not None:
+                part.to(self.weight.device)
+
+    def _gate_shape(self, name: str) -> Shape:
+        """What a gate must know of the layer."""
+        if "gate" not in self.questions:
+            raise ConversionError(
+                f"{name!r} is a {type(self).__name__}, which no gate can split; "
+                "convolutions, linear layers and attention scores can have one."
+            )
+        groups = getattr(self, "groups", 1)
+        codes = None if self.site is None else self.site.schemes[0]
+        channels, outputs = self.weight.shape[1] * groups, self.weight.shape[0]
+        return Shape(channels, outputs, groups, codes, name)
 
     @abstractmethod
     def placed(self, input: Tensor, *args: Any, **settings: Any) -> tuple[Tensor, Form]:
         """The input as a batch, padded where its form cannot, and that form."""
 
     def forward(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
-        if self.site is None:
-            return self._in_reals(input, *args, **settings)
-        if self.site.calibrating:
-            self.site.observe(input)
+        site, gate = self.site, self.gate
+        if site is not None and site.calibrating:
+            site.observe(input)
             return self.exactly(input, *args, **settings)
+        if site is None and gate is None:
+            return self._in_reals(input, *args, **settings)
         x, form = self.placed(input, *args, **settings)
-        y = self.site.multiply(x, self.weight, self.bias, form)
+        if gate is None:
+            y = cast(Site, site).multiply(x, self.weight, self.bias, form)
+        else:
+            split = cast(SplitForm, form)
+            y = multiply_gated(site, gate, x, self.weight, self.bias, split)
         return y if x.dim() == input.dim() else y.squeeze(0)
 
     def remember(self, saved: Saved, store: Store, name: str) -> None:

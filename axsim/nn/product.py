@@ -133,16 +133,16 @@ class _Multiply(torch.autograd.Function):
         ctx.circuit, ctx.a, ctx.w = circuit, _without_tensors(a), _without_tensors(w)
         ctx.save_for_backward(*_tensors(a), *_tensors(w))
         ctx.types = x.dtype, weight.dtype, None if bias is None else bias.dtype
-        return y.to(_result_type(x))
+        return y.to(result_type(x))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors, circuit = ctx.saved_tensors, ctx.circuit
         a, w = _rebuilt(ctx.a, tensors[:4]), _rebuilt(ctx.w, tensors[4:])
         g = gradients[0].float()
-        over_x, over_w = _operand_gradients(g, a, w, circuit, ctx.needs_input_grad[:2])
+        over_x, over_w = operand_gradients(g, a, w, circuit, ctx.needs_input_grad[:2])
         over_bias = circuit.form.bias_gradient(g) if ctx.needs_input_grad[2] else None
-        results = (_passed(over_x, a), _passed(over_w, w), over_bias)
+        results = (passed(over_x, a), passed(over_w, w), over_bias)
         typed = (
             None if r is None else r.to(t)
             for r, t in zip(results, ctx.types, strict=True)
@@ -150,13 +150,14 @@ class _Multiply(torch.autograd.Function):
         return (*typed, None, None, None)
 
 
-def _operand_gradients(
+def operand_gradients(
     g: Tensor, a: Operand, w: Operand, circuit: Circuit, wanted: tuple[bool, bool]
 ) -> tuple[Tensor | None, Tensor | None]:
     """dL/dx = s_w g * (dT/da - z_w), dL/dw = s_a g * (dT/dw - z_a), as convolutions."""
     form = circuit.form
     if circuit.gradient == "ste":
-        return form.gradients(g, a.values(), w.values(), wanted)
+        kind = g.dtype
+        return form.gradients(g, a.values().to(kind), w.values().to(kind), wanted)
     table = product_gradient(circuit.mul, circuit.gradient)
     over_x = over_w = None
     if wanted[0]:
@@ -220,14 +221,14 @@ def _present(part: Tensor | None) -> Tensor:
     return part
 
 
-def _passed(gradient: Tensor | None, operand: Operand) -> Tensor | None:
+def passed(gradient: Tensor | None, operand: Operand) -> Tensor | None:
     """The gradient where the codes did not clip."""
     if gradient is None or operand.inside is None:
         return gradient
     return gradient * operand.inside
 
 
-def _result_type(x: Tensor) -> torch.dtype:
+def result_type(x: Tensor) -> torch.dtype:
     """That of the input, or autocast's, as torch's own layers have it."""
     kind = x.device.type
     return (

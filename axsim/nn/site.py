@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ConversionError
 from ..quant.codes import encode, encode_inside
+from ..quant.pact import PactQuantizer
 from ..quant.quantizer import Quantizer
 from ..quant.scheme import PerAxis, PerTensor, Scheme
 from ..tables.multiplier import Multiplier, exact_products
@@ -45,12 +46,11 @@ class Site(nn.Module):
         product = None if isinstance(spec.multiplier, Untouched) else spec.product
         schemes = _schemes(quant, product, weight_axis, name)
         self.product = product or _exact_product(*schemes)
-        self.table = table_for(self.product, *schemes, layer=name)
+        self.schemes = schemes
         self.name = name
+        self.fit_tables(spec)
         self.weight_axis = weight_axis
-        self.input_quantizer = Quantizer(
-            schemes[0], quant.observer, quant.dynamic, f"{name}.input"
-        )
+        self.input_quantizer = _input_quantizer(quant, schemes[0], f"{name}.input")
         # Weights are known: their range needs no calibration.
         dynamic, observer = (
             (quant.dynamic, quant.observer)
@@ -65,6 +65,10 @@ class Site(nn.Module):
         self._kept: tuple[Any, Operand] | None = None
         #: Keeps the codes of activations for backward; None leaves that to torch.
         self.keeper: Keeper | None = None
+
+    def fit_tables(self, spec: LayerSpec) -> None:
+        """Makes the tables that the codes of both operands see."""
+        self.table = table_for(self.product, *self.schemes, layer=self.name)
 
     @property
     def calibrating(self) -> bool:
@@ -88,9 +92,7 @@ class Site(nn.Module):
         self, x: Tensor, weight: Tensor, bias: Tensor | None, form: Form
     ) -> Tensor:
         """The layer's output for real operands."""
-        x = self.input_quantizer.clipped(x)
-        a = encoded(x, self.input_quantizer)
-        w = self._weight_codes(weight)
+        x, a, w = self.operands(x, weight)
         product = self.product
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
@@ -100,6 +102,11 @@ class Site(nn.Module):
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
+
+    def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
+        """What of `x` is encoded, its codes, and those of the weights."""
+        x = self.input_quantizer.clipped(x)
+        return x, encoded(x, self.input_quantizer), self._weight_codes(weight)
 
     def _keeping(self, a: Operand, w: Operand) -> AbstractContextManager[Any]:
         if self.keeper is None:
@@ -133,6 +140,12 @@ def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
         return Operand(raw, scale, zero_point, scheme)
     raw, inside = encode_inside(x, scale, zero_point, scheme)
     return Operand(raw, scale, zero_point, scheme, inside)
+
+
+def _input_quantizer(quant: Quant, scheme: Scheme, name: str) -> Quantizer:
+    if quant.pact is not None:
+        return PactQuantizer(scheme.bits, quant.pact, name=name)
+    return Quantizer(scheme, quant.observer, quant.dynamic, name)
 
 
 def _schemes(

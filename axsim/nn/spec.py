@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from ..errors import ConversionError
+from ..gating.gate import Gate
 from ..memory.saved import Saved
 from ..quant.observers import MinMax, Observer
 from ..quant.scheme import Scheme
@@ -30,6 +31,9 @@ class Quant:
         weight_observer: how that of the weights is found, from the weights.
         dynamic: take the range of activations from every batch instead. Results then
             depend on the batch.
+        pact: the first clip of PACT, above 0: activations are then clipped to 0 …
+            alpha, where alpha is a parameter of the layer that begins here, and need
+            no calibration. `activation` must be unsigned and symmetric.
     """
 
     activation: Scheme | None = None
@@ -37,10 +41,22 @@ class Quant:
     observer: Observer = field(default_factory=MinMax)
     weight_observer: Observer = field(default_factory=MinMax)
     dynamic: bool = False
+    pact: float | None = None
+
+    def __post_init__(self) -> None:
+        scheme = self.activation
+        fits = scheme is not None and scheme == Scheme(scheme.bits, symmetric=True)
+        if self.pact is not None and not fits:
+            raise ConversionError(
+                f"Quant: pact={self.pact} with activation={scheme}; PACT has unsigned "
+                "codes of one scale, code 0 for 0. Use activation=Scheme(bits, "
+                "symmetric=True)."
+            )
 
     def __str__(self) -> str:
         chosen = [str(s) for s in (self.activation, self.weight) if s] or ["default"]
-        return " x ".join(chosen) + (", dynamic" if self.dynamic else "")
+        words = [", dynamic"] * self.dynamic + [", PACT"] * (self.pact is not None)
+        return " x ".join(chosen) + "".join(words)
 
 
 @dataclass(frozen=True)
@@ -103,7 +119,7 @@ class LayerSpec:
 
     quant: Quant | None = None
     multiplier: Product | Multiplier | None = None
-    gate: object | None = None
+    gate: Gate | None = None
     saved: Saved | None = None
 
     def __post_init__(self) -> None:

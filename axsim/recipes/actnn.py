@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ..errors import ConversionError
+import warnings
+
+from ..errors import AxsimWarning, ConversionError
 from ..memory.codecs.group_affine import GroupAffine
 from ..memory.codecs.identity import Identity
 from ..memory.policies.fixed import Fixed
 from ..memory.policies.greedy import Greedy
 from ..memory.saved import Saved
-from ..memory.swap import leave_no_gaps
+from ..memory.swap import can_swap, leave_no_gaps
 from ..nn.recipe import Recipe, recipe
 from ..nn.spec import LayerSpec
 
@@ -51,8 +53,8 @@ def actnn(
         raise ConversionError(
             f"level={level!r}; choose one of {', '.join(map(repr, LEVELS))}."
         )
-    if level == "L5":
-        leave_no_gaps()
+    if level in SWAPPED:
+        _prepare(level)
     return recipe(LayerSpec(saved=_answer(level, bits, by_sample_index)))
 
 
@@ -68,3 +70,16 @@ def _answer(level: str, bits: float | None, by_sample_index: bool) -> Saved:
     average = 2 if bits is None else bits
     policy = Greedy(average, by_sample_index=by_sample_index)
     return Saved(codec, codec, policy, others=codec, swap=level in SWAPPED)
+
+
+def _prepare(level: str) -> None:
+    """Tells the allocator of CUDA to leave no gaps; elsewhere says what is missing."""
+    if not can_swap():
+        warnings.warn(
+            f"actnn({level!r}) without a CUDA device: there is no host memory to swap "
+            "to, so it trains as L3 does. Use 'L3' to silence this.",
+            AxsimWarning,
+            stacklevel=3,
+        )
+    elif level == "L5":
+        leave_no_gaps()
