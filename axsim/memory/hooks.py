@@ -111,7 +111,7 @@ class Tape:
         if not t.is_floating_point() or t.numel() < BLOCK or t.dim() < 2:
             return Alias(t)
         if running.name in DROPOUT:
-            return keep_mask(self.store, running.slot, t, t.amax())
+            return keep_mask(self.store, running.slot, t, t.amax().item())
         if self._is_weight(t) or self._is_delicate(t):
             return Alias(t)
         return self.store.save(t, running.slot, self.codec, self.policy)
