@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from .cost import Energy, energy_of
 from .fold import Folded
 from .layer import ApproxLayer
 from .modes import evaluating
+from .saved.measuring import is_due, measure
 from .site import Site
 
 ATTRIBUTE = "axsim_plan"
@@ -72,6 +73,33 @@ class Plan:
         for policy in self.policies:
             policy.end_step()
         self.store.end_step()
+
+    def begin_step(self, indices: Tensor) -> None:
+        """Tells the policies which samples of the data set the next batch has.
+
+        Args:
+            indices: int64[N].
+        """
+        for policy in self.policies:
+            policy.begin_step(indices)
+
+    @property
+    def due(self) -> bool:
+        """Whether a policy asks for `measure` before the next step."""
+        return is_due(self.policies)
+
+    def measure(self, net: nn.Module, loss: Callable[[], Tensor]) -> dict[str, float]:
+        """Lets policies measure what a bit of every saved tensor is worth (GACT).
+
+        Args:
+            net: the network.
+            loss: of one batch, anew each time; called twice for every tensor. No
+                gradient, running statistic or random number is different afterwards.
+
+        Returns:
+            The variance of gradients that each slot causes at one bit.
+        """
+        return measure(net, self.policies, loss)
 
     def gate_report(self, all_processes: bool = False) -> GateReport:
         """What the gates counted since `reset_gates`, and what that saves.
