@@ -21,7 +21,9 @@ from .tables.files import load_multipliers as load_multipliers
 from .tables.multiplier import Multiplier as Multiplier
 
 if TYPE_CHECKING:
+    from . import gating as gating
     from . import kernels as kernels
+    from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
     from .nn.convert import approximate as approximate
@@ -56,17 +58,19 @@ _HOMES = {
     "build_catalogue": ".tables.build",
     "build_network": ".zoo.networks.factory",
     "evaluate": ".training.evaluation",
+    "gating": ".gating",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
     "load_weights": ".zoo.checkpoint",
     "plan": ".nn.plan",
     "plot": ".analysis.plot",
+    "recipes": ".recipes",
     "report": ".analysis.report",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "plot"}
+_MODULES = {"gating", "kernels", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

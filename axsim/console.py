@@ -42,8 +42,8 @@ def progress(
         >>> list(progress([1, 2], "counting"))
         [1, 2]
     """
-    # A pipe or a log file wants no bar.
-    if not sys.stderr.isatty():
+    # A pipe or a log file wants no bar, and one of several processes shows it.
+    if not (sys.stderr.isatty() and _is_first()):
         yield from items
         return
     from rich.progress import track

@@ -23,6 +23,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
     are each a site of their own. Softmax and masks stay floating point.
     """
 
+    kind = "attention"
+
     def __init__(
         self, *args: object, spec: Answer, name: str = "", **settings: object
     ) -> None:

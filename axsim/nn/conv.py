@@ -14,6 +14,7 @@ from .layer import WeightedLayer
 class Convolution(WeightedLayer):
     """A convolution of any number of dimensions, with every padding mode of torch."""
 
+    kind = "convolution"
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: str | tuple[int, ...]
@@ -26,15 +27,12 @@ class Convolution(WeightedLayer):
     ) -> tuple[Tensor, ConvolutionForm]:
         batched = input.dim() == len(self.kernel_size) + 2
         x = input if batched else input.unsqueeze(0)
-        before, after = _borders(self)
+        before, after = borders(self.kernel_size, self.padding, self.dilation)
         if self.padding_mode != "zeros":
             spans = zip(before[::-1], after[::-1], strict=True)
             x = F.pad(x, [side for span in spans for side in span], self.padding_mode)
-            before = (0,) * len(before)
-        elif before != after:
-            # "same" padding of an even kernel: one more zero behind than in front.
-            spans = zip(before[::-1], after[::-1], strict=True)
-            x = F.pad(x, [e for low, high in spans for e in (0, high - low)])
+            before = after = (0,) * len(before)
+        x = pad_behind(x, before, after)
         return x, ConvolutionForm(self.stride, before, self.dilation, self.groups)
 
 
@@ -57,13 +55,25 @@ class ApproxConv3d(Convolution, nn.Conv3d):
     """`torch.nn.Conv3d` on a multiplier, which `spec=` names."""
 
 
-def _borders(layer: Convolution) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def borders(
+    kernel_size: tuple[int, ...],
+    padding: str | tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Padding before and behind each spatial dimension."""
-    if layer.padding == "valid":
-        none = (0,) * len(layer.kernel_size)
+    if padding == "valid":
+        none = (0,) * len(kernel_size)
         return none, none
-    if isinstance(layer.padding, str):
-        taps = zip(layer.kernel_size, layer.dilation, strict=True)
-        spans = [dilation * (kernel - 1) for kernel, dilation in taps]
+    if isinstance(padding, str):
+        taps = zip(kernel_size, dilation, strict=True)
+        spans = [step * (kernel - 1) for kernel, step in taps]
         return tuple(s // 2 for s in spans), tuple(s - s // 2 for s in spans)
-    return layer.padding, layer.padding
+    return padding, padding
+
+
+def pad_behind(x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
+    """The zeros that "same" padding of an even kernel has behind and not in front."""
+    if before == after:
+        return x
+    spans = zip(before[::-1], after[::-1], strict=True)
+    return F.pad(x, [e for low, high in spans for e in (0, high - low)])

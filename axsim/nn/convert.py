@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -10,16 +11,17 @@ from torch import Tensor, nn
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
-from ..tables.multiplier import Multiplier
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from .fold import Folded, fold_batch_norms
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .plan import ATTRIBUTE, Plan, gates_of, probe
-from .recipe import Recipe, recipe, resolve
+from .gates import gates_of
+from .plan import ATTRIBUTE, Plan, probe
+from .recipe import Answers, Recipe, recipe, resolve
 from .site import Site
-from .spec import LayerSpec, Product, Rule, Untouched
+from .spec import Rule, Untouched
 from .transposed import ApproxConvTranspose2d
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -37,9 +39,10 @@ COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
 
 def approximate(
     model: Network,
-    rules: Recipe | Iterable[Rule] | LayerSpec | Multiplier | Product,
+    rules: Recipe | Iterable[Rule] | Answers,
     *,
     calibration: Iterable[Any] | None = None,
+    fold_batch_norm: bool = False,
 ) -> Network:
     """A copy of a network whose layers compute as the rules say; `model` is untouched.
 
@@ -51,9 +54,13 @@ def approximate(
         calibration: batches of inputs, or of (input, ...) as data loaders give them,
             from which ranges of activations are taken. Not needed where all ranges
             are dynamic.
+        fold_batch_norm: make batch norms part of the layers before them, where they
+            alone read what those compute, as accelerators do for inference. Needs a
+            batch; `summary` lists what was folded.
 
     Raises:
-        ConversionError: where rules and network do not fit each other.
+        ConversionError: where rules and network do not fit each other, or nothing can
+            be folded.
         CalibrationError: where ranges cannot be measured.
 
     Example:
@@ -63,18 +70,23 @@ def approximate(
         >>> type(net[0]).__name__
         'ApproxLinear'
     """
-    layers = {
-        name: COUNTERPARTS[type(module)].questions
-        for name, module in convertible(model)
-    }
-    if not layers:
+    kinds = {name: COUNTERPARTS[type(m)] for name, m in convertible(model)}
+    if not kinds:
         raise ConversionError(
             f"{type(model).__name__} has no layer that can be approximated: no "
             f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
             "cannot be reached; write them as modules."
         )
-    answers = resolve(recipe(rules), layers)
+    answers = resolve(
+        recipe(rules),
+        {name: kind.questions for name, kind in kinds.items()},
+        {name: kind.kind for name, kind in kinds.items()},
+    )
     net = copy.deepcopy(model)
+    folded = Folded()
+    if fold_batch_norm:
+        sample, calibration = _first(calibration, net)
+        folded = fold_batch_norms(net, sample)
     for name, spec in answers.items():
         if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
             continue
@@ -86,13 +98,24 @@ def approximate(
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(_left_exact(net))
-    found = (
-        Plan(exact=tuple(exact), gates=gates_of(net))
-        if sample is None
-        else probe(net, exact, sample)
-    )
+    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    found.folded, found.gates = folded, gates_of(net)
+    found.reset_gates()
     setattr(net, ATTRIBUTE, found)
     return net
+
+
+def _first(
+    batches: Iterable[Any] | None, net: nn.Module
+) -> tuple[Tensor, Iterable[Any]]:
+    """One sample, and the batches as if none had been taken."""
+    rest = iter(batches or ())
+    for batch in rest:
+        return _input(batch, net)[:1], itertools.chain([batch], rest)
+    raise ConversionError(
+        "fold_batch_norm=True needs calibration=batches: a sample shows which batch "
+        "norm follows which layer."
+    )
 
 
 def _disable_fast_paths(net: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ from ..tables.multiplier import Multiplier
 from .forms import Form, SplitForm
 from .gated import GatedSite, multiply_gated
 from .site import Site
-from .spec import QUESTIONS, LayerSpec, Product
+from .spec import QUESTIONS, Kind, LayerSpec, Product
 
 Answer = LayerSpec | Multiplier | Product
 
@@ -27,9 +27,11 @@ class ApproxLayer(nn.Module, ABC):
     answers, also after its class was exchanged under a module that exists.
 
     Attributes:
+        kind: what rules with a spec for each kind call it; empty for none.
         questions: those that its kind has.
     """
 
+    kind: ClassVar[Kind | Literal[""]] = ""
     questions: ClassVar[frozenset[str]] = QUESTIONS
     spec: LayerSpec
 

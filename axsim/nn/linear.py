@@ -19,6 +19,8 @@ class ApproxLinear(WeightedLayer, nn.Linear):
         torch.Size([2, 4])
     """
 
+    kind = "linear"
+
     def placed(
         self, input: Tensor, *args: Any, **settings: Any
     ) -> tuple[Tensor, LinearForm]:

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ConversionError
-from ..gating.bits import Bits
-from ..gating.report import GateLine, GateReport
+from ..gating.report import GateReport
 from ..gating.unit import GateUnit
+from ..tables.cost import Cost
+from .cost import Energy, energy_of
+from .fold import Folded
+from .gates import gate_line, gated_costs
 from .layer import ApproxLayer
 from .modes import evaluating
 from .site import Site
@@ -34,13 +37,25 @@ class Plan:
         exact: layers that could be approximated and were left exact.
         unreached: functional calls that form products outside of any layer, as
             "module: operation".
-        gates: of gated layers, by the layer's name.
+        costs: of one product at each site whose circuit has one.
+        folded: batch norms that became part of the layer before.
+        gates: what decides which products are formed, by layer.
     """
 
     products: dict[str, int] = field(default_factory=dict)
     exact: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
+    costs: dict[str, Cost | None] = field(default_factory=dict)
+    folded: Folded = field(default_factory=Folded)
     gates: dict[str, GateUnit] = field(default_factory=dict)
+
+    @property
+    def energy(self) -> Energy:
+        """Energy of one sample; nothing where no sample was run.
+
+        Gated layers count as far as their gates were open since `reset_gates`.
+        """
+        return energy_of(self.products, gated_costs(self.gates, self.costs))
 
     def penalty(self) -> Tensor:
         """What is added to the loss of training: the gate loss of all layers."""
@@ -48,7 +63,7 @@ class Plan:
         return sum((loss for loss in losses if loss is not None), torch.zeros(()))
 
     def after_step(self) -> None:
-        """Told after each update of the weights; no part of a network needs it."""
+        """Told after each update of the weights; gates need nothing done."""
 
     def gate_report(self, all_processes: bool = False) -> GateReport:
         """What the gates counted since `reset_gates`, and what that saves.
@@ -57,31 +72,16 @@ class Plan:
             all_processes: sum the counts over the processes that train together, all
                 of which must then call this.
         """
-        lines = [
-            _gate_line(name, unit, self._products_of(name), all_processes)
+        lines = (
+            gate_line(name, unit, self.products, all_processes)
             for name, unit in self.gates.items()
-        ]
+        )
         return GateReport(tuple(lines), sum(self.products.values()))
 
     def reset_gates(self) -> None:
         """Lets all gates count anew."""
         for unit in self.gates.values():
             unit.meter.reset()
-
-    def _products_of(self, name: str) -> int:
-        """For one sample; of a layer on codes its site knows them."""
-        return self.products.get(f"{name}.site", self.products.get(name, 0))
-
-
-def _gate_line(
-    name: str, unit: GateUnit, products: int, all_processes: bool
-) -> GateLine:
-    shape, split = unit.shape, unit.gate.split
-    whole = shape.codes.bits if shape.codes else 0
-    bits = (whole, split.msb) if isinstance(split, Bits) else None
-    counts = unit.meter.read(all_processes)
-    work = split.base_work(shape)
-    return GateLine(name, str(unit.gate), products, work, counts, bits)
 
 
 def plan(net: nn.Module) -> Plan:
@@ -108,7 +108,6 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         x: one sample.
     """
     sites = {name: m for name, m in net.named_modules() if isinstance(m, Site)}
-    gates = gates_of(net)
     watch = _Watch(net, exact)
     for site in sites.values():
         site.counted = 0
@@ -120,19 +119,16 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         for site in sites.values():
             site.counted = None
         watch.remove()
-    found = Plan(
-        {**counted, **watch.products}, tuple(exact), tuple(watch.unreached), gates
-    )
-    found.reset_gates()
-    return found
+    products = {**counted, **watch.products}
+    return Plan(products, tuple(exact), tuple(watch.unreached), site_costs(net))
 
 
-def gates_of(net: nn.Module) -> dict[str, GateUnit]:
-    """The gates of a network, by their layers' names."""
+def site_costs(net: nn.Module) -> dict[str, Cost | None]:
+    """What one product costs, by site."""
     return {
-        name.rpartition(".")[0]: module
+        name: module.product.table.cost
         for name, module in net.named_modules()
-        if isinstance(module, GateUnit)
+        if isinstance(module, Site)
     }
 
 

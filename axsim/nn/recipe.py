@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import get_args
 
 from ..errors import ConversionError, close_names
 from ..tables.multiplier import Multiplier
-from .spec import LayerSpec, Product, Rule
+from .spec import ByKind, Kind, LayerSpec, Product, Rule
 
-Answers = LayerSpec | Multiplier | Product
+Answers = LayerSpec | Multiplier | Product | ByKind
 
 
 class Recipe(tuple["tuple[Rule, ...]", ...]):
@@ -35,7 +36,7 @@ def recipe(rules: Recipe | Iterable[Rule] | Answers) -> Recipe:
     """A recipe from what a caller may give: rules, a spec or a multiplier for all."""
     if isinstance(rules, Recipe):
         return rules
-    if isinstance(rules, LayerSpec | Multiplier | Product):
+    if isinstance(rules, Answers):
         return Recipe(((Rule(".*", rules),),))
     group = tuple(rules)
     strangers = [rule for rule in group if not isinstance(rule, Rule)]  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -49,13 +50,16 @@ def recipe(rules: Recipe | Iterable[Rule] | Answers) -> Recipe:
 
 
 def resolve(
-    rules: Recipe, layers: Mapping[str, frozenset[str]]
+    rules: Recipe,
+    layers: Mapping[str, frozenset[str]],
+    kinds: Mapping[str, str] | None = None,
 ) -> dict[str, LayerSpec]:
     """The answers for each layer.
 
     Args:
         rules: the recipe.
         layers: name of each layer that can be approximated, and its kind's questions.
+        kinds: of the layers, for rules with a spec for each kind.
 
     Returns:
         The layers that have answers, in the order given.
@@ -72,7 +76,8 @@ def resolve(
             rule = next((r for r in group if _matches(r, name)), None)
             if rule is None:
                 continue
-            answers = rule.answers.cut(questions).answers()
+            kind = (kinds or {}).get(name, "")
+            answers = rule.answers(kind).cut(questions).answers()
             if answers:
                 useful.add(id(rule))
             known = united.get(name, LayerSpec())
@@ -128,5 +133,13 @@ def _useless(
         )
     return (
         f"rule {rule.pattern!r} matched {len(matched)} layers, such as {matched[0]!r}, "
-        "but answers no question of theirs."
+        f"but answers no question of theirs{_kinds_of(rule)}."
     )
+
+
+def _kinds_of(rule: Rule) -> str:
+    """Which kinds of layer a rule speaks of, where that may be why it is no use."""
+    if not isinstance(rule.spec, ByKind):
+        return ""
+    spoken = [kind for kind in get_args(Kind) if rule.spec.for_kind(kind).answers()]
+    return f"; it has answers for {', '.join(spoken) or 'no'} layers only"

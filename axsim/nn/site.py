@@ -152,6 +152,11 @@ def _schemes(
                 f"{name!r}: activations have codes {scheme}; they need one scale, "
                 "PerTensor(), because sums run over all their channels."
             )
+    if weight_axis is not None and weight.axis not in (None, weight_axis):
+        raise ConversionError(
+            f"{name!r}: weights have codes {weight}, but the outputs of this layer are "
+            f"dimension {weight_axis}: use PerAxis({weight_axis}) or PerTensor()."
+        )
     return activation, weight
 
 

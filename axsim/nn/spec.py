@@ -15,6 +15,7 @@ Row = Literal["activation", "weight"]
 Signs = Literal["sign-magnitude", "shift"]
 Pad = Literal["code", "skip"]
 Gradient = Literal["ste", "slopes", "table"]
+Kind = Literal["convolution", "transposed", "linear", "attention"]
 
 
 @dataclass(frozen=True)
@@ -170,12 +171,38 @@ def Exact() -> LayerSpec:
 
 
 @dataclass(frozen=True)
+class ByKind:
+    """Answers that depend on the kind of layer; None leaves layers of a kind alone.
+
+    Args:
+        convolution: for `Conv1d`, `Conv2d` and `Conv3d`.
+        transposed: for `ConvTranspose2d`.
+        linear: for `Linear`.
+        attention: for `MultiheadAttention`, its projections included.
+
+    Example:
+        >>> ByKind(convolution=Exact()).for_kind("linear").answers()
+        {}
+    """
+
+    convolution: LayerSpec | None = None
+    transposed: LayerSpec | None = None
+    linear: LayerSpec | None = None
+    attention: LayerSpec | None = None
+
+    def for_kind(self, kind: str) -> LayerSpec:
+        """The answers for layers of one kind."""
+        return getattr(self, kind, None) or LayerSpec()
+
+
+@dataclass(frozen=True)
 class Rule:
     """A spec for the layers whose dotted name matches a pattern as a whole.
 
     Args:
         pattern: a regular expression, for `re.fullmatch`.
-        spec: a `LayerSpec`, or a `Multiplier` or `Product` alone.
+        spec: a `LayerSpec`, a `Multiplier` or `Product` alone, or a spec for each kind
+            of layer.
 
     Example:
         >>> Rule("(stem|head).*", Exact()).pattern
@@ -183,11 +210,12 @@ class Rule:
     """
 
     pattern: str
-    spec: LayerSpec | Multiplier | Product
+    spec: LayerSpec | Multiplier | Product | ByKind
 
-    @property
-    def answers(self) -> LayerSpec:
-        """The rule's spec as a `LayerSpec`."""
+    def answers(self, kind: str = "") -> LayerSpec:
+        """The rule's spec for layers of one kind."""
+        if isinstance(self.spec, ByKind):
+            return self.spec.for_kind(kind)
         return (
             self.spec
             if isinstance(self.spec, LayerSpec)

@@ -9,6 +9,8 @@ from torch import nn
 from ..console import text_table
 from ..gating.unit import GateUnit
 from ..tables.cost import Cost
+from .cost import Energy, Item, format_energy
+from .fold import Folded
 from .plan import plan
 from .site import Site
 
@@ -24,6 +26,7 @@ class Line:
         multiplier: the table and how it is connected, or "exact".
         products: for one sample; 0 where no sample was run.
         cost: of one product, None where nobody gave one.
+        energy: of the products, None where no cost is known.
         gate: what decides which products are formed; empty where all are.
     """
 
@@ -33,6 +36,7 @@ class Line:
     multiplier: str
     products: int
     cost: Cost | None
+    energy: float | None = None
     gate: str = ""
 
 
@@ -42,6 +46,8 @@ class Summary:
 
     lines: tuple[Line, ...]
     unreached: tuple[str, ...]
+    energy: Energy
+    folded: Folded
 
     @property
     def products(self) -> int:
@@ -50,10 +56,11 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [
-            (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}")
+            (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}",
+             format_energy(line.energy))
             for line in self.lines
-        ]
-        head = ("layer", "kind", "codes", "multiplier", "products")
+        ]  # fmt: skip
+        head = ("layer", "kind", "codes", "multiplier", "products", "energy")
         if any(line.gate for line in self.lines):
             head = (*head, "gate")
             gates = (line.gate or "-" for line in self.lines)
@@ -65,6 +72,9 @@ class Summary:
             parts.append(
                 f"{total:,} products a sample, {100 * share / total:.1f} % on a table"
             )
+            parts.append(str(self.energy))
+        if str(self.folded):
+            parts.append(str(self.folded))
         parts.extend(f"not reached, exact: {where}" for where in self.unreached)
         return "\n".join(parts)
 
@@ -76,18 +86,21 @@ def summary(net: nn.Module) -> Summary:
         ConversionError: for another network.
     """
     known = plan(net)
+    items = {item.name: item for item in known.energy.items}
     lines: list[Line] = []
     for name, module in net.named_modules():
         if isinstance(module, Site):
-            lines.append(_of_site(net, name, module, known.products.get(name, 0)))
+            item = items.get(name, Item(name, 0, module.product.table.cost))
+            lines.append(_of_site(net, item, module))
         elif name in known.exact:
             count = known.products.get(name, 0)
             kind, gate = type(module).__name__, _gate_of(module)
-            lines.append(Line(name, kind, "float", "exact", count, None, gate))
-    return Summary(tuple(lines), known.unreached)
+            lines.append(Line(name, kind, "float", "exact", count, None, gate=gate))
+    return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
-def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
+def _of_site(net: nn.Module, item: Item, site: Site) -> Line:
+    name = item.name
     owner, _, last = name.rpartition(".")
     if last == "site":
         name = owner
@@ -97,8 +110,8 @@ def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
     gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
-    cost = site.product.table.cost
-    return Line(name, kind, codes, str(site.product), products, cost, gate)
+    return Line(name, kind, codes, str(site.product), item.products, item.cost,
+                item.energy, gate)  # fmt: skip
 
 
 def _gate_of(layer: nn.Module) -> str:

@@ -109,6 +109,7 @@ class TransposedForm:
 class ApproxConvTranspose2d(WeightedLayer, nn.ConvTranspose2d):  # pyright: ignore[reportIncompatibleMethodOverride]
     """`torch.nn.ConvTranspose2d` on a multiplier, which `spec=` names."""
 
+    kind = "transposed"
     weight_axis = 1
     questions = QUESTIONS - {"gate"}
 

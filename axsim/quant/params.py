@@ -17,8 +17,9 @@ def choose_params(low: Tensor, high: Tensor, scheme: Scheme) -> tuple[Tensor, Te
     scheme says `clips_half_step`. These are PyTorch's observers' formulas, to the bit.
 
     Args:
-        low, high: of values, any shape; widened to contain 0. NaN or infinite ends
-            give a scale that is NaN or infinite, never a plausible one.
+        low, high: of values, any shape; brought to contain 0 as the scheme's `nudge`
+            says. NaN or infinite ends give a scale that is NaN or infinite, never a
+            plausible one.
         scheme: the codes.
 
     Returns:
@@ -29,7 +30,7 @@ def choose_params(low: Tensor, high: Tensor, scheme: Scheme) -> tuple[Tensor, Te
         >>> choose_params(torch.tensor(-1.0), torch.tensor(1.55), Scheme())
         (tensor(0.0100), tensor(100, dtype=torch.int32))
     """
-    low, high = low.float().clamp(max=0), high.float().clamp(min=0)
+    low, high = _with_zero(low.float(), high.float(), scheme)
     scale = _symmetric_scale if scheme.symmetric else _affine_scale
     scale = scale(low, high, scheme).clamp(min=scheme.eps)
     if scheme.symmetric:
@@ -44,6 +45,16 @@ def choose_params(low: Tensor, high: Tensor, scheme: Scheme) -> tuple[Tensor, Te
 def round_steps_(steps: Tensor, rounding: Rounding) -> Tensor:
     """Whole numbers of steps, in place: half to even, or floor(v + 1/2)."""
     return steps.round_() if rounding == "half_even" else steps.add_(0.5).floor_()
+
+
+def _with_zero(low: Tensor, high: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor]:
+    """The range, widened to contain 0 or, where it has a length, moved there."""
+    bottom, top = low.clamp(max=0), high.clamp(min=0)
+    if scheme.nudge == "widen":
+        return bottom, top
+    long = high > low
+    bottom = torch.where(long & (high < 0), low - high, bottom)
+    return bottom, torch.where(long & (low > 0), high - low, top)
 
 
 def _affine_scale(low: Tensor, high: Tensor, scheme: Scheme) -> Tensor:

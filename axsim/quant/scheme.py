@@ -12,6 +12,7 @@ MAX_BITS = 8
 SMALLEST_SCALE = 2.0**-126
 
 Rounding = Literal["half_even", "half_up"]
+Nudge = Literal["widen", "shift"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Scheme:
         limits: use only these codes, as PT2E's `reduce_range` does with 0 … 127.
         clips_half_step: divide the largest magnitude by 127.5, not 127, as torchao's
             and PT2E's symmetric codes do; the largest positive value then clips.
+        nudge: what brings 0 into a range of values all on one side of it. "widen"
+            moves the nearer end to 0; "shift" moves both, so that the scale is that of
+            the range and values beyond its length clip, as TensorFlow's fake
+            quantisation and with it tf-approximate do.
         eps: the smallest scale, at least 2^-126.
 
     Raises:
@@ -82,6 +87,7 @@ class Scheme:
     narrow: bool = False
     limits: tuple[int, int] | None = None
     clips_half_step: bool = False
+    nudge: Nudge = "widen"
     eps: float = SMALLEST_SCALE
 
     def __post_init__(self) -> None:
@@ -169,10 +175,17 @@ class Scheme:
             )
 
     def _check_rules(self) -> None:
-        if self.rounding not in get_args(Rounding):
+        words = ("rounding", self.rounding, Rounding), ("nudge", self.nudge, Nudge)
+        for name, value, allowed in words:
+            if value not in get_args(allowed):
+                raise OperandError(
+                    f"{name}={value!r}; choose one of "
+                    f"{', '.join(map(repr, get_args(allowed)))}."
+                )
+        if self.nudge == "shift" and self.symmetric:
             raise OperandError(
-                f"rounding={self.rounding!r}; choose one of "
-                f"{', '.join(map(repr, get_args(Rounding)))}."
+                'nudge="shift" is a rule for affine codes; symmetric ones always hold '
+                "0. Set symmetric=False, or leave it out."
             )
         if self.clips_half_step and not (self.symmetric and self.signed):
             raise OperandError(

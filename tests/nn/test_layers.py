@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from axsim.errors import ConversionError
 from axsim.nn.attention import ApproxMultiheadAttention
 from axsim.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from axsim.nn.linear import ApproxLinear
@@ -17,8 +18,9 @@ from axsim.nn.matmul import ApproxMatmul
 from axsim.nn.site import Site
 from axsim.nn.spec import LayerSpec, Product, Quant
 from axsim.nn.transposed import ApproxConvTranspose2d
-from axsim.quant.scheme import Scheme
+from axsim.quant.scheme import PerAxis, Scheme
 from axsim.tables.multiplier import Multiplier
+from tests.conftest import random_multiplier
 
 Case = tuple[type[nn.Module], tuple[Any, ...], dict[str, Any], tuple[int, ...]]
 CIRCULAR = {"padding": (2, 1), "padding_mode": "circular"}
@@ -236,3 +238,14 @@ def test_attention_computes_what_torch_s_does(settings: dict[str, Any]) -> None:
     assert y[1] is None
     difference = (y[0] - wanted[0]).abs().mean() / wanted[0].abs().mean()
     assert 0 < difference < 0.1
+
+
+def test_scales_along_another_dimension_than_the_outputs_are_refused() -> None:
+    """In a square weight they would fit, and every product be wrong."""
+    scheme = Scheme(granularity=PerAxis(0))
+    mul = random_multiplier(1)
+    spec = LayerSpec(Quant(weight=scheme), mul)
+    ApproxConv2d(2, 2, 1, spec=spec)
+    message = r"'up': weights have codes uint8 .* dimension 1: use PerAxis\(1\)"
+    with pytest.raises(ConversionError, match=message):
+        ApproxConvTranspose2d(2, 2, 1, spec=spec, name="up")

@@ -86,11 +86,12 @@ def test_a_summary_is_a_table() -> None:
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     net = approximate(model, rules, calibration=[torch.randn(5, 4)])
     assert str(summary(net)) == (
-        "layer  kind          codes        multiplier  products\n"
-        "-----  ------------  -----------  ----------  --------\n"
-        "0      ApproxLinear  int8 x int8  mine              32\n"
-        "2      Linear        float        exact             16\n"
-        "48 products a sample, 66.7 % on a table"
+        "layer  kind          codes        multiplier  products  energy\n"
+        "-----  ------------  -----------  ----------  --------  ------\n"
+        "0      ApproxLinear  int8 x int8  mine              32       -\n"
+        "2      Linear        float        exact             16       -\n"
+        "48 products a sample, 66.7 % on a table\n"
+        "energy a sample: unknown, no multiplier here has a power"
     )
     assert plan(copy.deepcopy(net)).products == plan(net).products
 

@@ -8,7 +8,7 @@ import pytest
 
 from axsim.errors import ConversionError
 from axsim.nn.recipe import Recipe, recipe, resolve
-from axsim.nn.spec import Exact, LayerSpec, Product, Quant, Rule
+from axsim.nn.spec import ByKind, Exact, LayerSpec, Product, Quant, Rule
 from tests.conftest import random_multiplier
 
 MUL, OTHER = random_multiplier(1), random_multiplier(2)
@@ -81,3 +81,16 @@ def test_equal_answers_do_not_conflict_and_different_ones_do() -> None:
 def test_rules_that_do_nothing_are_errors(rules: Any, message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         resolve(recipe(rules), LAYERS)
+
+
+def test_a_spec_for_each_kind_serves_layers_of_that_kind() -> None:
+    kinds = {"stem": "convolution", "layer1.conv": "convolution", "head": "linear"}
+    spec = ByKind(convolution=LayerSpec(multiplier=MUL))
+    answers = resolve(recipe(spec), LAYERS, kinds)
+    assert list(answers) == ["stem", "layer1.conv"]
+    with pytest.raises(ConversionError) as problem:
+        resolve(recipe([Rule("head", spec)]), LAYERS, kinds)
+    assert str(problem.value) == (
+        "rule 'head' matched 1 layers, such as 'head', but answers no question of "
+        "theirs; it has answers for convolution layers only."
+    )

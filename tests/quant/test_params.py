@@ -155,3 +155,23 @@ def test_infinite_and_nan_ranges_never_look_plausible() -> None:
         assert not scale.isfinite().any()
         assert bool((zero_point >= scheme.quant_min).all())
         assert bool((zero_point <= scheme.quant_max).all())
+
+
+def test_a_range_without_zero_is_widened_or_shifted() -> None:
+    # TensorFlow's documentation: 0 < min gives 0 … max - min, max < 0 min - max … 0.
+    low, high = torch.tensor([100.0, -3.0, -1.0]), torch.tensor([355.0, -2.49, 1.55])
+    scale, zero_point = choose_params(low, high, Scheme(nudge="shift"))
+    torch.testing.assert_close(scale, torch.tensor([1.0, 0.002, 0.01]))
+    assert zero_point.tolist() == [0, 255, 100]
+    scale, zero_point = choose_params(low, high, Scheme())
+    torch.testing.assert_close(scale, torch.tensor([355 / 255, 3 / 255, 0.01]))
+    assert zero_point.tolist() == [0, 255, 100]
+
+
+@given(FLOATS)
+def test_a_constant_has_no_length_to_keep(value: float) -> None:
+    end = torch.tensor(value)
+    shifted = choose_params(end, end, Scheme(nudge="shift"))
+    assert torch.equal(
+        torch.stack(shifted), torch.stack(choose_params(end, end, Scheme()))
+    )

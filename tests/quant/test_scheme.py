@@ -54,6 +54,11 @@ def test_print_names_integers_granularity_and_an_unusual_rounding() -> None:
             r"narrow=True with limits=\(0, 9\)",
         ),
         ({"rounding": "up"}, "rounding='up'; choose one of 'half_even', 'half_up'"),
+        ({"nudge": "left"}, "nudge='left'; choose one of 'widen', 'shift'"),
+        (
+            {"nudge": "shift", "symmetric": True},
+            'nudge="shift" is a rule for affine codes',
+        ),
         ({"clips_half_step": True}, "clips_half_step=True is a rule for signed"),
         ({"eps": 0.0}, "eps=0.0; the smallest scale is at least 2"),
         ({"eps": float("nan")}, "eps=nan"),

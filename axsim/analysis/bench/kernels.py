@@ -185,7 +185,7 @@ def _measure(
 
 
 def _alone(way: Callable[[], object]) -> object:
-    with _threads(1):
+    with use_threads(1):
         return way()
 
 

@@ -1,0 +1,7 @@
+"""Published systems as recipes: data that `approximate` takes, no code of their own."""
+
+from .channel_gating import channel_gating as channel_gating
+from .precision_gating import precision_gating as precision_gating
+from .profiles import PROFILES as PROFILES
+from .profiles import Profile as Profile
+from .tfapprox import tfapprox as tfapprox
