@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .tiles import rows_of, tile_open
+from .tiles import open_runs, open_tiles
 
 
 class Counts(NamedTuple):
@@ -59,8 +59,7 @@ class GateMeter:
             return
         if self.kept is not None:
             self.kept.append(mask.movedim(axis, -1).cpu())
-        rows = rows_of(mask, axis)
-        opened = tile_open(rows)
+        opened = open_tiles(open_runs(mask, axis))
         sums = torch.stack([
             torch.tensor(mask.numel(), device=mask.device),
             mask.sum(),

@@ -33,7 +33,7 @@ from .pieces import Piece, Sums
 from .product import Operand, operand_gradients, passed, result_type
 from .signs import table_for
 from .site import Site
-from .skipping import open_sums
+from .skipping import add_rest
 from .spec import LayerSpec, Product
 
 
@@ -96,7 +96,7 @@ class _Call:
         self, total: Tensor, scale: Tensor, kind: torch.dtype, stats: Statistics | None
     ) -> Tensor:
         """What the gate judges: the base in real numbers, normalised where asked."""
-        base = total.to(kind) * scale
+        base = total.to(kind).mul_(scale)
         return base if stats is None else stats.normalised(base, self.form.channel_axis)
 
     def limit(self, threshold: Tensor | None) -> Tensor | None:
@@ -126,8 +126,7 @@ class _Gated(torch.autograd.Function):
         score = call.score(total, scale, kind, stats)
         mask = unit.gate.decide.open(score, call.limit(threshold))
         unit.meter.count(mask, form.channel_axis)
-        rest = open_sums(sums, a, w, form, mask)
-        y = torch.where(mask, total + rest, total).to(kind).mul_(scale)
+        y = add_rest(total, sums, a, w, form, mask).to(kind).mul_(scale)
         if bias is not None:
             y.add_(form.per_output(bias.to(kind)))
         if any(ctx.needs_input_grad):
@@ -161,12 +160,13 @@ def _through_gate(g: Tensor, kept: _Kept) -> tuple[Tensor, Tensor | None]:
     form, sums, decide = call.form, call.sums, call.unit.gate.decide
     scale = form.per_output(a.scale * w.scale)
     limit = call.limit(kept.threshold)
-    score = call.score(sums.of_base(a, w, form), scale, g.dtype, stats)
+    total = sums.of_base(a, w, form)
+    score = call.score(total, scale, g.dtype, stats)
     reach = decide.reaches(score, limit)
     rest = (
         sums.of_rest(a, w, form)
         if reach is None
-        else open_sums(sums, a, w, form, reach)
+        else add_rest(torch.zeros_like(total), sums, a, w, form, reach)
     )
     t = g * (rest.to(g.dtype) * scale) * decide.slope(score, limit)
     over_threshold = None if limit is None else -form.bias_gradient(t)
