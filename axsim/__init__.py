@@ -23,9 +23,12 @@ from .tables.multiplier import Multiplier as Multiplier
 if TYPE_CHECKING:
     from . import gating as gating
     from . import kernels as kernels
+    from . import nn as nn
     from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .memory.hooks import compressed_activations as compressed_activations
+    from .memory.saved import Saved as Saved
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from .training.settings import TrainSettings as TrainSettings
     from .zoo.checkpoint import load_weights as load_weights
     from .zoo.checkpoint import shipped_weights as shipped_weights
+    from .zoo.converted import load_network as load_network
+    from .zoo.converted import save_network as save_network
     from .zoo.data.sources import load_data as load_data
     from .zoo.networks.factory import build_network as build_network
 
@@ -53,24 +58,29 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "Saved": ".memory.saved",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
     "build_network": ".zoo.networks.factory",
+    "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
     "gating": ".gating",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
+    "load_network": ".zoo.converted",
     "load_weights": ".zoo.checkpoint",
+    "nn": ".nn",
     "plan": ".nn.plan",
     "plot": ".analysis.plot",
     "recipes": ".recipes",
     "report": ".analysis.report",
+    "save_network": ".zoo.converted",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
     "train": ".training.loop",
 }
-_MODULES = {"gating", "kernels", "plot", "recipes"}
+_MODULES = {"gating", "kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

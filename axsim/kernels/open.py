@@ -42,7 +42,12 @@ def gather_windows(windows: Tensor, pixels: Tensor) -> Tensor:
 
 
 def add_open(
-    total: Tensor, found: Tensor, mask: Tensor, rows: Tensor, columns: Tensor, shift: int
+    total: Tensor,
+    found: Tensor,
+    mask: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    shift: int,
 ) -> None:
     """Adds sums, times a power of two, to the open ones of some outputs, in place.
 
@@ -76,7 +81,9 @@ def _copy(memory: Any, start: Any, taps: Any, out: Any) -> None:
 
 
 @compiled
-def _add(total: Any, found: Any, mask: Any, rows: Any, columns: Any, shift: int) -> None:
+def _add(
+    total: Any, found: Any, mask: Any, rows: Any, columns: Any, shift: int
+) -> None:
     for c in range(len(columns)):
         for r in range(len(rows)):
             place = rows[r] + columns[c]

@@ -11,15 +11,19 @@ from torch import Tensor, nn
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
+from ..memory.saved import Saved
+from ..memory.store import Store
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from .fold import Folded, fold_batch_norms
+from .gates import gates_of
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .gates import gates_of
 from .plan import ATTRIBUTE, Plan, probe
 from .recipe import Answers, Recipe, recipe, resolve
+from .saved.kinds import SAVING
+from .saved.network import keep_rest, own_policies, policies_of, saved_answers
 from .site import Site
 from .spec import Rule, Untouched
 from .transposed import ApproxConvTranspose2d
@@ -34,6 +38,7 @@ COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.ConvTranspose2d: ApproxConvTranspose2d,
     nn.Linear: ApproxLinear,
     nn.MultiheadAttention: ApproxMultiheadAttention,
+    **SAVING,
 }
 
 
@@ -77,11 +82,15 @@ def approximate(
             f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
             "cannot be reached; write them as modules."
         )
-    answers = resolve(
-        recipe(rules),
-        {name: kind.questions for name, kind in kinds.items()},
-        {name: kind.kind for name, kind in kinds.items()},
+    answers = own_policies(
+        resolve(
+            recipe(rules),
+            {name: kind.questions for name, kind in kinds.items()},
+            {name: kind.kind for name, kind in kinds.items()},
+        )
     )
+    saved = saved_answers(answers)
+    store = Store(swap=any(answer.swap for answer in saved))
     net = copy.deepcopy(model)
     folded = Folded()
     if fold_batch_norm:
@@ -95,10 +104,14 @@ def approximate(
         module.__class__ = COUNTERPARTS[type(module)]
         adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
         adopted.adopt(spec, name)
+        if isinstance(spec.saved, Saved):
+            adopted.remember(spec.saved, store, name)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(_left_exact(net))
     found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    keep_rest(net, saved, store)
+    found.store, found.policies = store, policies_of(saved)
     found.folded, found.gates = folded, gates_of(net)
     found.reset_gates()
     setattr(net, ATTRIBUTE, found)

@@ -11,9 +11,14 @@ from ..errors import ConversionError
 from ..gating.gate import Gate
 from ..gating.split import Shape
 from ..gating.unit import GateUnit
+from ..memory.policy import Slot
+from ..memory.saved import Saved
+from ..memory.store import Store
 from ..tables.multiplier import Multiplier
 from .forms import Form, SplitForm
 from .gated import GatedSite, multiply_gated
+from .saved.keeper import Keeper
+from .saved.product import keep_input
 from .site import Site
 from .spec import QUESTIONS, Kind, LayerSpec, Product
 
@@ -29,11 +34,13 @@ class ApproxLayer(nn.Module, ABC):
     Attributes:
         kind: what rules with a spec for each kind call it; empty for none.
         questions: those that its kind has.
+        keeper: keeps what the layer saves for backward; None leaves that to torch.
     """
 
     kind: ClassVar[Kind | Literal[""]] = ""
     questions: ClassVar[frozenset[str]] = QUESTIONS
     spec: LayerSpec
+    keeper: Keeper | None = None
 
     def adopt(self, spec: Answer, name: str = "") -> None:
         """Takes over the answers of a spec.
@@ -51,6 +58,14 @@ class ApproxLayer(nn.Module, ABC):
     @abstractmethod
     def build_sites(self, name: str) -> None:
         """Makes the layer's sites for `self.spec`."""
+
+    def remember(self, saved: Saved, store: Store, name: str) -> None:
+        """Keeps what the layer saves for its backward pass as the answer says."""
+        self.keeper = Keeper(saved, store, self.slot(name))
+
+    def slot(self, name: str) -> Slot:
+        """The layer's place in the account of what is kept."""
+        return Slot(name)
 
     def exactly(self, *args: Any, **settings: Any) -> Any:
         """What torch's own layer computes."""
@@ -114,7 +129,7 @@ class WeightedLayer(ApproxLayer):
             site.observe(input)
             return self.exactly(input, *args, **settings)
         if site is None and gate is None:
-            return self.exactly(input, *args, **settings)
+            return self._in_reals(input, *args, **settings)
         x, form = self.placed(input, *args, **settings)
         if gate is None:
             y = cast(Site, site).multiply(x, self.weight, self.bias, form)
@@ -122,3 +137,22 @@ class WeightedLayer(ApproxLayer):
             split = cast(SplitForm, form)
             y = multiply_gated(site, gate, x, self.weight, self.bias, split)
         return y if x.dim() == input.dim() else y.squeeze(0)
+
+    def remember(self, saved: Saved, store: Store, name: str) -> None:
+        """Keeps the layer's input, or the codes of it."""
+        super().remember(saved, store, name)
+        if self.site is not None:
+            self.site.keeper = self.keeper
+
+    def slot(self, name: str) -> Slot:
+        """The layer's place, with what policies ask of a convolution."""
+        kernel = getattr(self, "kernel_size", ())
+        stride = getattr(self, "stride", ())
+        return Slot(name, "matmul_in", kernel, stride, getattr(self, "groups", 1))
+
+    def _in_reals(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
+        if self.keeper is None:
+            return self.exactly(input, *args, **settings)
+        return keep_input(
+            self.keeper, self, lambda: self.exactly(input, *args, **settings), input
+        )

@@ -13,6 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ..errors import ConversionError
 from ..gating.report import GateReport
 from ..gating.unit import GateUnit
+from ..memory.policy import Policy
+from ..memory.store import Store
 from ..tables.cost import Cost
 from .cost import Energy, energy_of
 from .fold import Folded
@@ -40,6 +42,8 @@ class Plan:
         costs: of one product at each site whose circuit has one.
         folded: batch norms that became part of the layer before.
         gates: what decides which products are formed, by layer.
+        store: keeps what layers save for the backward pass, and accounts for it.
+        policies: that choose the bits of it.
     """
 
     products: dict[str, int] = field(default_factory=dict)
@@ -48,6 +52,8 @@ class Plan:
     costs: dict[str, Cost | None] = field(default_factory=dict)
     folded: Folded = field(default_factory=Folded)
     gates: dict[str, GateUnit] = field(default_factory=dict)
+    store: Store = field(default_factory=Store)
+    policies: tuple[Policy, ...] = ()
 
     @property
     def energy(self) -> Energy:
@@ -63,7 +69,10 @@ class Plan:
         return sum((loss for loss in losses if loss is not None), torch.zeros(()))
 
     def after_step(self) -> None:
-        """Told after each update of the weights; gates need nothing done."""
+        """Tells policies and store that the weights were updated."""
+        for policy in self.policies:
+            policy.end_step()
+        self.store.end_step()
 
     def gate_report(self, all_processes: bool = False) -> GateReport:
         """What the gates counted since `reset_gates`, and what that saves.

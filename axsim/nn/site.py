@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,8 @@ from ..quant.scheme import PerAxis, PerTensor, Scheme
 from ..tables.multiplier import Multiplier, exact_products
 from .forms import Form
 from .product import Circuit, Operand, multiply
+from .saved.keeper import Keeper
+from .saved.product import keep_codes
 from .signs import table_for
 from .spec import LayerSpec, Product, Quant, Untouched
 
@@ -60,6 +63,8 @@ class Site(nn.Module):
         #: Products formed so far while somebody counts; None while nobody does.
         self.counted: int | None = None
         self._kept: tuple[Any, Operand] | None = None
+        #: Keeps the codes of activations for backward; None leaves that to torch.
+        self.keeper: Keeper | None = None
 
     def fit_tables(self, spec: LayerSpec) -> None:
         """Makes the tables that the codes of both operands see."""
@@ -92,7 +97,8 @@ class Site(nn.Module):
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
         )
-        y = multiply(x, weight, bias, a, w, circuit)
+        with self._keeping(a, w):
+            y = multiply(x, weight, bias, a, w, circuit)
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
@@ -101,6 +107,12 @@ class Site(nn.Module):
         """What of `x` is encoded, its codes, and those of the weights."""
         x = self.input_quantizer.clipped(x)
         return x, encoded(x, self.input_quantizer), self._weight_codes(weight)
+
+    def _keeping(self, a: Operand, w: Operand) -> AbstractContextManager[Any]:
+        if self.keeper is None:
+            return nullcontext()
+        both = (a,) if self.weight_axis is not None else (a, w)
+        return keep_codes(self.keeper, self.training, *both)
 
     def extra_repr(self) -> str:
         return f"{self.product}"

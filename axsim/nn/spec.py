@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from ..errors import ConversionError
 from ..gating.gate import Gate
+from ..memory.saved import Saved
 from ..quant.observers import MinMax, Observer
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
@@ -119,7 +120,7 @@ class LayerSpec:
     quant: Quant | None = None
     multiplier: Product | Multiplier | None = None
     gate: Gate | None = None
-    saved: object | None = None
+    saved: Saved | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.multiplier, Multiplier):

@@ -36,7 +36,12 @@ PRECISION = recipes.precision_gating(3, 8, 2, target=4.0, weight=0.1)
 CHANNEL = recipes.channel_gating(4, gated=BOTH, start=0.5, target=2.0, weight=1e-3)
 FIRST = TrainSettings(epochs=15, lr=0.1)
 MORE = TrainSettings(epochs=8, lr=0.02, decay_vectors=False)
-FLOAT, EIGHT, THREE, TWO = "float32", "uniform 8 bits", "uniform 3 bits", "uniform 2 bits"
+FLOAT, EIGHT, THREE, TWO = (
+    "float32",
+    "uniform 8 bits",
+    "uniform 3 bits",
+    "uniform 2 bits",
+)
 PG, RANDOM, HIGH = "precision gating 3/2", "random gate, as sparse", "high 2 of 3 bits"
 CG = "channel gating, 4 parts"
 
