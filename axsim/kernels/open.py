@@ -1,7 +1,8 @@
-"""What a gated layer needs to compute some outputs alone: gather, and add where open."""
+"""Some outputs of a layer alone: what they see, gathered, and their sums, added."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,60 +12,75 @@ from torch import Tensor
 from .compiled import compiled
 
 
-def gather_windows(windows: Tensor, pixels: Tensor) -> Tensor:
-    """What some output pixels see, side by side as a convolution of one tap reads it.
+class Windows:
+    """What every output pixel sees.
 
     Args:
-        windows: uint8 view [..., ...]: first the dimensions of the output's pixels,
-            then as many or more of what each sees, in one storage.
-        pixels: int64[M], which pixels, counted over the leading dimensions.
-
-    Returns:
-        uint8[K, M].
+        view: uint8[..., ...]: the dimensions of the output's pixels, then those of
+            what each sees; of a matrix, rows and columns. In one storage.
 
     Example:
         >>> x = torch.arange(5, dtype=torch.uint8)
-        >>> pairs = x.as_strided((4, 2), (1, 1))
-        >>> gather_windows(pairs, torch.tensor([3, 0])).tolist()
+        >>> Windows(x.as_strided((4, 2), (1, 1))).gather(torch.tensor([3, 0])).tolist()
         [[3, 0], [4, 1]]
     """
-    lead = (windows.dim() + 1) // 2 - (windows.dim() % 2 == 1)
-    sizes, steps = windows.shape, windows.stride()
-    places = torch.unravel_index(pixels, sizes[:lead])
-    origins = torch.stack([p * s for p, s in zip(places, steps[:lead], strict=True)])
-    taps = _offsets(sizes[lead:], steps[lead:])
-    start = origins.sum(0).numpy() + windows.storage_offset()
-    count = windows.untyped_storage().nbytes()
-    memory = windows.as_strided((count,), (1,), 0).numpy()
-    out = np.empty((len(taps), len(start)), np.uint8)
-    _copy(memory, start, taps, out)
-    return torch.from_numpy(out)
+
+    def __init__(self, view: Tensor) -> None:
+        lead = view.dim() // 2
+        sizes, steps = view.shape, view.stride()
+        count = view.untyped_storage().nbytes()
+        self.memory: Any = view.as_strided((count,), (1,), 0).numpy()
+        self.origins = _places(sizes[:lead], steps[:lead]) + view.storage_offset()
+        self.taps = _places(sizes[lead:], steps[lead:])
+
+    def gather(self, pixels: Tensor) -> Tensor:
+        """uint8[K, M]: what M pixels see, side by side, as one tap reads it.
+
+        Args:
+            pixels: int64[M], counted over all pixels.
+        """
+        starts = self.origins[pixels.numpy()]
+        out = np.empty((len(self.taps), len(starts)), np.uint8)
+        _copy(self.memory, starts, self.taps, out)
+        return torch.from_numpy(out)
 
 
-def add_open(
-    total: Tensor,
-    found: Tensor,
-    mask: Tensor,
-    rows: Tensor,
-    columns: Tensor,
-    shift: int,
-) -> None:
-    """Adds sums, times a power of two, to the open ones of some outputs, in place.
+@dataclass(frozen=True)
+class Goal:
+    """Outputs whose sums are to be completed; all contiguous and of one shape.
 
     Args:
-        total: int32 or int64, contiguous: of all outputs.
-        found: int[len(columns), len(rows)].
-        mask: bool, contiguous, shaped like `total`.
-        rows, columns: int64, whose sums are the places in `total`'s memory.
-        shift: the power.
+        base: float32 or float64, what the sums so far stand for; overwritten.
+        total: int32 or int64, these sums.
+        mask: bool, which outputs are to be completed.
+        units: like `base`, what a sum counts for, for each output channel.
     """
-    _add(
-        total.view(-1).numpy(), found.numpy(), mask.view(-1).numpy(), rows.numpy(),
-        columns.numpy(), shift,
-    )  # fmt: skip
+
+    base: Tensor
+    total: Tensor
+    mask: Tensor
+    units: Tensor
+
+    def add(
+        self, found: Tensor, pixels: Tensor, channels: Tensor, depth: int, shift: int
+    ) -> None:
+        """Adds sums, times a power of two, to those outputs that the mask names.
+
+        Args:
+            found: int[len(channels), len(pixels)].
+            pixels: int64, places in memory of these pixels in channel 0.
+            channels: int64, which output channels.
+            depth: places from one channel to the next.
+            shift: the power.
+        """
+        _add(
+            self.base.view(-1).numpy(), self.total.view(-1).numpy(), found.numpy(),
+            self.mask.view(-1).numpy(), pixels.numpy(), channels.numpy(), depth,
+            self.units.numpy(), shift,
+        )  # fmt: skip
 
 
-def _offsets(sizes: torch.Size, steps: tuple[int, ...]) -> Any:
+def _places(sizes: torch.Size, steps: tuple[int, ...]) -> Any:
     """Places in memory of a view's elements, in order."""
     places = np.zeros(1, np.int64)
     for size, step in zip(sizes, steps, strict=True):
@@ -73,19 +89,22 @@ def _offsets(sizes: torch.Size, steps: tuple[int, ...]) -> Any:
 
 
 @compiled
-def _copy(memory: Any, start: Any, taps: Any, out: Any) -> None:
+def _copy(memory: Any, starts: Any, taps: Any, out: Any) -> None:
     for tap in range(len(taps)):
         offset = taps[tap]
-        for pixel in range(len(start)):
-            out[tap, pixel] = memory[start[pixel] + offset]
+        for pixel in range(len(starts)):
+            out[tap, pixel] = memory[starts[pixel] + offset]
 
 
 @compiled
 def _add(
-    total: Any, found: Any, mask: Any, rows: Any, columns: Any, shift: int
-) -> None:
-    for c in range(len(columns)):
-        for r in range(len(rows)):
-            place = rows[r] + columns[c]
+    base: Any, total: Any, found: Any, mask: Any, pixels: Any, channels: Any,
+    depth: int, units: Any, shift: int,
+) -> None:  # fmt: skip
+    for c in range(len(channels)):
+        unit = units[channels[c]]
+        for p in range(len(pixels)):
+            place = pixels[p] + channels[c] * depth
             if mask[place]:
-                total[place] += found[c, r] << shift
+                whole = total[place] + (found[c, p] << shift)
+                base[place] = units.dtype.type(whole) * unit

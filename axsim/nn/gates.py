@@ -1,4 +1,4 @@
-"""The gates of a converted network: where they are, what they saved, what that costs."""
+"""The gates of a converted network: where they are, and what they saved."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..gating.tiles import SIDE, open_runs, open_tiles
-from ..kernels.open import add_open, gather_windows
+from ..kernels.open import Goal, Windows
 from .forms import ConvolutionForm, LinearForm, SplitForm
 from .pieces import Piece, Sums
 from .product import Operand
@@ -24,29 +24,35 @@ ONE_TAP = ConvolutionForm((1,), (0,), (1,), 1)
 
 
 def add_rest(
-    total: Tensor, sums: Sums, a: Operand, w: Operand, form: SplitForm, wanted: Tensor
-) -> Tensor:
-    """Adds the rest's sums where they are wanted.
+    base: Tensor, total: Tensor, sums: Sums, a: Operand, w: Operand, form: SplitForm,
+    wanted: Tensor,
+) -> Tensor:  # fmt: skip
+    """Adds the rest where it is wanted.
 
     Args:
-        total: integers to add to, shaped like the output; overwritten.
+        base: the base in real numbers; overwritten.
+        total: the integer sums that it stands for.
         sums: of the layer.
         a, w: its operands.
         form: its form.
         wanted: bool, shaped like the output.
 
     Returns:
-        `total`.
+        `base` where nothing is wanted, elsewhere what the sums of both stand for.
     """
+    scale = form.per_output(a.scale * w.scale)
     if total.is_contiguous() and _can_skip(sums, form, wanted):
         runs = open_runs(wanted, form.channel_axis)
         columns = [_columns(piece, runs) for piece in sums.rest]
         tiles = torch.cat([tiles.reshape(-1) for _, tiles in columns])
         if float(tiles.float().mean()) <= MOST_OPEN:
+            units = (a.scale * w.scale).to(base.dtype).expand(w.raw.shape[0])
+            goal = Goal(base, total, wanted, units.contiguous())
             for piece, (outputs, tiles) in zip(sums.rest, columns, strict=True):
-                _add_tiles(total, wanted, outputs, tiles, piece, sums, a, w, form)
-            return total
-    return total.add_(sums.of_rest(a, w, form).mul_(wanted))
+                _add_tiles(goal, outputs, tiles, piece, sums, a, w, form)
+            return base
+    both = total.add_(sums.of_rest(a, w, form)).to(base.dtype).mul_(scale)
+    return torch.where(wanted, both, base)
 
 
 def _can_skip(sums: Sums, form: SplitForm, wanted: Tensor) -> bool:
@@ -73,29 +79,28 @@ def _columns(piece: Piece, runs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _add_tiles(
-    total: Tensor, wanted: Tensor, outputs: Tensor, tiles: Tensor, piece: Piece,
-    sums: Sums, a: Operand, w: Operand, form: SplitForm,
+    goal: Goal, outputs: Tensor, tiles: Tensor, piece: Piece, sums: Sums,
+    a: Operand, w: Operand, form: SplitForm,
 ) -> None:  # fmt: skip
     """Adds a piece's sums in its open tiles."""
-    axis = form.channel_axis
+    axis, total = form.channel_axis, goal.total
     pixels, depth = total.numel() // total.shape[axis], total.stride(axis)
     weights, seen = piece.weights(w), piece.input(a, axis)
     zero = int(seen.zero_point) % (1 << seen.scheme.bits)
-    windows = form.windows(seen.raw.contiguous(), weights.raw.shape, zero)
+    windows = Windows(form.windows(seen.raw.contiguous(), weights.raw.shape, zero))
     circuit = sums.circuit(piece, ONE_TAP)
     for column in range(tiles.shape[1]):
         mine = _pixels(tiles[:, column], pixels)
         if not len(mine):
             continue
         chosen = outputs[column * SIDE : (column + 1) * SIDE]
-        gathered = gather_windows(windows, mine)[None]
+        gathered = windows.gather(mine)[None]
         found = circuit.accumulate(
             Operand(gathered, seen.scale, seen.zero_point, seen.scheme),
             _rows(weights, chosen),
         )[0].to(total.dtype)
         images = mine // depth * (depth * total.shape[axis]) + mine % depth
-        places = (chosen + piece.part.outputs[0]) * depth
-        add_open(total, found, wanted, images, places, piece.shift)
+        goal.add(found, images, chosen + piece.part.outputs[0], depth, piece.shift)
 
 
 def _pixels(tiles: Tensor, count: int) -> Tensor:

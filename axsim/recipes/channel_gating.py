@@ -33,9 +33,9 @@ def channel_gating(
     """A recipe for channel gating (Hua et al., NeurIPS 2019), trained end to end.
 
     The first convolution of every residual block computes one of `parts` groups of its
-    input channels, and adds the others where the result, normalised by channel, is above
-    its output channel's threshold. Values stay real numbers unless `quant` or `mul`
-    says otherwise. Train with `plan=ax.plan(net)`, which adds the gate loss, and with
+    input channels, and adds the others where the result, normalised by channel, is
+    above its output channel's threshold. Values stay real numbers unless `quant` or
+    `mul` says otherwise. Train with `plan=ax.plan(net)`, which adds the gate loss, and with
     `decay_vectors=False`, which leaves the thresholds out of the weight decay.
 
     Args:
@@ -58,8 +58,8 @@ def channel_gating(
 
     Example:
         >>> (rule,) = channel_gating(2, post_activated=True)[0]
-        >>> print(rule.pattern, rule.spec.gate, sep=": ")
-        .+\\.conv[12]: 1 of 2 channel groups first, grouped; threshold, normalised, sparse
+        >>> print(rule.pattern, rule.spec.gate.split, sep=": ")
+        .+\\.conv[12]: 1 of 2 channel groups first, grouped
     """
     decide = Threshold(alpha, start, normalise=True, sparse=sparse, target=target,
                        weight=weight, squared=squared)  # fmt: skip

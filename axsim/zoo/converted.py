@@ -23,6 +23,7 @@ from ..errors import ModelError, close_names
 from ..nn.convert import approximate
 from ..nn.document import Reader, Writer
 from ..nn.fold import Folded, fold_pair
+from ..nn.gates import gates_of
 from ..nn.layer import ApproxLayer
 from ..nn.plan import ATTRIBUTE, Plan, plan, site_costs
 from ..nn.site import Site
@@ -329,7 +330,8 @@ def _read_plan(document: Mapping[str, Any], net: nn.Module) -> Plan:
         raise ModelError(f"{SPEC} has damaged counts of products; save again.")
     folded = Folded(_pairs(document, "folded"), _pairs(document, "kept"))
     unreached, exact = _names(document, "unreached"), _names(document, "exact")
-    return Plan(products, exact, unreached, site_costs(net), folded)
+    gates = gates_of(net)
+    return Plan(products, exact, unreached, site_costs(net), folded, gates)
 
 
 def _hash(file: Path) -> str:

@@ -86,9 +86,9 @@ class GatesBench:
         table = text_table(rows, head, left=("method", "beside"))
         return (
             f"{table}\n\n{NETWORK}, {self.folds} folds x {self.seeds} seeds of the "
-            "digits, pooled; points: paired difference with its 95 % interval; closed: "
-            "of the gated layers' outputs; work: of the network, bits counting as parts "
-            "of a product."
+            "digits, pooled. points: paired difference with its 95 % interval; closed: "
+            "of the gated layers' outputs; work: of the network, a product of few bits "
+            "counting as part of one."
         )
 
     def to_dict(self) -> dict[str, Any]:
