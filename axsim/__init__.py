@@ -22,9 +22,15 @@ from .tables.multiplier import Multiplier as Multiplier
 
 if TYPE_CHECKING:
     from . import kernels as kernels
+    from . import nn as nn
     from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .analysis.runs import Runs as Runs
+    from .analysis.sweep import sweep as sweep
+    from .memory.hooks import compressed_activations as compressed_activations
+    from .memory.saved import Saved as Saved
+    from .nn import importers as importers
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -33,12 +39,15 @@ if TYPE_CHECKING:
     from .nn.spec import Quant as Quant
     from .nn.spec import Rule as Rule
     from .nn.summary import summary as summary
+    from .quant.scheme import Scheme as Scheme
     from .tables.build import build_catalogue as build_catalogue
     from .training.evaluation import evaluate as evaluate
     from .training.loop import train as train
     from .training.settings import TrainSettings as TrainSettings
     from .zoo.checkpoint import load_weights as load_weights
     from .zoo.checkpoint import shipped_weights as shipped_weights
+    from .zoo.converted import load_network as load_network
+    from .zoo.converted import save_network as save_network
     from .zoo.data.sources import load_data as load_data
     from .zoo.networks.factory import build_network as build_network
 
@@ -52,23 +61,32 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "Runs": ".analysis.runs",
+    "Saved": ".memory.saved",
+    "Scheme": ".quant.scheme",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
     "build_network": ".zoo.networks.factory",
+    "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
+    "importers": ".nn.importers",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
+    "load_network": ".zoo.converted",
     "load_weights": ".zoo.checkpoint",
+    "nn": ".nn",
     "plan": ".nn.plan",
     "plot": ".analysis.plot",
     "recipes": ".recipes",
     "report": ".analysis.report",
+    "save_network": ".zoo.converted",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
+    "sweep": ".analysis.sweep",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "plot", "recipes"}
+_MODULES = {"importers", "kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -61,6 +62,7 @@ class Gradients:
     inverse_std: Tensor | None = None
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Chooses the bits of every saved tensor; several layers share one.
 
@@ -86,17 +88,22 @@ class Policy(Protocol):
         """Whether this step's gradients of a slot are to be observed."""
         return False
 
-    def observe(self, slot: Slot, x: Tensor, gradients: Gradients) -> None:
+    def observe(
+        self, slot: Slot, load: Callable[[], Tensor], gradients: Gradients
+    ) -> None:
         """Takes note of a backward pass.
 
         Args:
             slot: where the tensor was saved.
-            x: what came back of it.
+            load: gives what came back of it.
             gradients: of the layer.
         """
 
     def join(self, slot: Slot, owner: Slot) -> None:
         """Is told that a slot's tensor is the one kept for another slot."""
+
+    def begin_step(self, indices: Tensor) -> None:
+        """Is told which samples of the data set the next batch has, int64[N]."""
 
     def end_step(self) -> None:
         """Is told that a training step is over."""

@@ -17,7 +17,7 @@ from .codec import NO_HINTS, Codec, Hints, Packed
 from .ledger import Ledger
 from .policy import Policy, Slot
 from .stream import Stream
-from .swap import Kept, Place, Swapped
+from .swap import Place, Resident, Swapped
 
 # Entries that are fetched before they are asked for: backward goes the way back.
 PREFETCH = 2
@@ -49,6 +49,11 @@ class Handle:
     def load(self) -> Tensor:
         """The tensor; may be called as often as wanted."""
         return self.read(self.store.take(self.entry))
+
+    @property
+    def raw(self) -> bool:
+        """Whether the tensor itself is kept, because codes could not be."""
+        return bool(self.entry.place.packed().why_raw)
 
     def view(self, read: Callable[[Packed], Tensor]) -> Handle:
         """The same codes, read differently.
@@ -101,6 +106,7 @@ class Store:
             weakref.WeakValueDictionary()
         )
         self._known: dict[Hashable, _Known] = {}
+        self._storages: dict[int, _Counted] = {}
         self._saved = 0
         self._streams: dict[torch.device, torch.cuda.Stream] = {}
 
@@ -174,20 +180,35 @@ class Store:
 
     def _enter(self, slot: Slot, packed: Packed, x: Tensor) -> Entry:
         self._saved += 1
-        exact = x.numel() * x.element_size()
+        exact, storage = self._count(x)
         entry = Entry(slot, self._place(packed), self._saved)
         self._entries[entry.number] = entry
         line = self.ledger.add(slot.name, packed, exact)
         if self.errors and packed.form.dtype == x.dtype:
             line.square += x.detach().double().square().sum().item()
             line.error += (packed.decode() - x.detach()).double().square().sum().item()
-        _at_end(entry, self.ledger.remove, slot.name, packed.nbytes, exact)
+        _at_end(entry, self._leave, slot.name, packed.nbytes, storage)
         return entry
+
+    def _count(self, x: Tensor) -> tuple[int, int]:
+        """Bytes of a tensor, 0 where its memory counts already, and whose they are."""
+        storage = StorageWeakRef(x.untyped_storage())
+        new = _Counted(storage, x.numel() * x.element_size())
+        known = self._storages.setdefault(storage.cdata, new)
+        known.entries += 1
+        return known.bytes if known is new else 0, storage.cdata
+
+    def _leave(self, slot: str, kept: int, storage: int) -> None:
+        known = self._storages[storage]
+        known.entries -= 1
+        if not known.entries:
+            del self._storages[storage]
+        self.ledger.remove(slot, kept, 0 if known.entries else known.bytes)
 
     def _place(self, packed: Packed) -> Place:
         device = packed.payload[0].device if packed.payload else torch.device("cpu")
         if not self.swap or device.type != "cuda":
-            return Kept(packed)
+            return Resident(packed)
         if device not in self._streams:
             self._streams[device] = torch.cuda.Stream(device)
         return Swapped(packed, self._streams[device])
@@ -202,6 +223,15 @@ class Store:
     def _forget(self, key: Hashable, known: _Known) -> None:
         if self._known.get(key) is known:
             del self._known[key]
+
+
+@dataclass(eq=False)
+class _Counted:
+    """Memory that torch itself would keep, and how many entries stand for it."""
+
+    storage: StorageWeakRef
+    bytes: int
+    entries: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .codec import Packed
+from .kept import check_version
 
 
 class Place(Protocol):
@@ -22,17 +23,21 @@ class Place(Protocol):
         ...
 
 
-class Kept:
+class Resident:
     """Codes that stay where they are."""
 
     def __init__(self, packed: Packed) -> None:
         self._packed = packed
+        self._versions = [t._version for t in packed.payload]
 
     def fetch(self) -> None:
         """Nothing to do."""
 
     def packed(self) -> Packed:
         """The codes."""
+        # A tensor kept as it is may be somebody else's too.
+        for tensor, version in zip(self._packed.payload, self._versions, strict=True):
+            check_version(tensor, version)
         return self._packed
 
 
@@ -81,3 +86,13 @@ class Swapped:
 def _pinned(t: Tensor) -> Tensor:
     host = torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, pin_memory=True)
     return host.copy_(t, non_blocking=True)
+
+
+def can_swap() -> bool:
+    """Whether there is a device whose memory the host's can relieve."""
+    return torch.cuda.is_available()
+
+
+def leave_no_gaps() -> None:
+    """Tells CUDA's allocator to extend its segments instead of beginning others."""
+    torch._C._accelerator_setAllocatorSettings("expandable_segments:True")  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]

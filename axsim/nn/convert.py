@@ -7,18 +7,24 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
+from ..memory.saved import Saved
+from ..memory.store import Store
+from ..quant.processes import synchronise
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from .fold import Folded, fold_batch_norms
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .plan import ATTRIBUTE, Plan, probe
+from .plan import ATTRIBUTE, Plan, gates_of, probe
 from .recipe import Answers, Recipe, recipe, resolve
+from .saved.kinds import SAVING
+from .saved.network import keep_rest, own_policies, policies_of, saved_answers
 from .site import Site
 from .spec import Rule, Untouched
 from .transposed import ApproxConvTranspose2d
@@ -33,6 +39,7 @@ COUNTERPARTS: dict[type[nn.Module], type[ApproxLayer]] = {
     nn.ConvTranspose2d: ApproxConvTranspose2d,
     nn.Linear: ApproxLinear,
     nn.MultiheadAttention: ApproxMultiheadAttention,
+    **SAVING,
 }
 
 
@@ -52,7 +59,8 @@ def approximate(
         rules: a multiplier for all layers, a spec, a list of `Rule`, or a recipe.
         calibration: batches of inputs, or of (input, ...) as data loaders give them,
             from which ranges of activations are taken. Not needed where all ranges
-            are dynamic.
+            are dynamic. Processes of a group must all convert: each brings its
+            own batches, and all get the ranges of all.
         fold_batch_norm: make batch norms part of the layers before them, where they
             alone read what those compute, as accelerators do for inference. Needs a
             batch; `summary` lists what was folded.
@@ -76,16 +84,22 @@ def approximate(
             f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
             "cannot be reached; write them as modules."
         )
-    answers = resolve(
-        recipe(rules),
-        {name: kind.questions for name, kind in kinds.items()},
-        {name: kind.kind for name, kind in kinds.items()},
+    answers = own_policies(
+        resolve(
+            recipe(rules),
+            {name: kind.questions for name, kind in kinds.items()},
+            {name: kind.kind for name, kind in kinds.items()},
+        )
     )
+    saved = saved_answers(answers)
+    store = Store(swap=any(answer.swap for answer in saved))
     net = copy.deepcopy(model)
     folded = Folded()
     if fold_batch_norm:
         sample, calibration = _first(calibration, net)
         folded = fold_batch_norms(net, sample)
+    for _, norm in folded.pairs:
+        answers.pop(norm, None)
     for name, spec in answers.items():
         if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
             continue
@@ -94,10 +108,18 @@ def approximate(
         module.__class__ = COUNTERPARTS[type(module)]
         adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
         adopted.adopt(spec, name)
+        if isinstance(spec.saved, Saved):
+            adopted.remember(spec.saved, store, name)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
-    exact = dict(_left_exact(net))
-    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
+    exact = dict(left_exact(net))
+    found = (
+        Plan(exact=tuple(exact), gates=gates_of(net))
+        if sample is None
+        else probe(net, exact, sample)
+    )
+    keep_rest(net, saved, store)
+    found.store, found.policies = store, policies_of(saved)
     found.folded = folded
     setattr(net, ATTRIBUTE, found)
     return net
@@ -127,7 +149,7 @@ def _disable_fast_paths(net: nn.Module) -> None:
             module.enable_nested_tensor = False
 
 
-def _left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The layers whose products stay real numbers."""
     for name, module in net.named_modules():
         kind = COUNTERPARTS.get(type(module))
@@ -176,6 +198,8 @@ def calibrate(net: nn.Module, batches: Iterable[Any] | None) -> Tensor | None:
             net(x)
     if sample is None:
         raise CalibrationError("calibration: no batches came; give at least one.")
+    if dist.is_available() and dist.is_initialized():
+        synchronise(waiting)
     for quantizer in waiting:
         quantizer.freeze()
     return sample

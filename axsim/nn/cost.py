@@ -116,7 +116,8 @@ class Energy:
             text += f", {100 * self.relative:.1f} % of exact multipliers'"
         if not self.unpriced:
             return text
-        shown = ", ".join(self.unpriced[:3]) + (", …" if self.unpriced[3:] else "")
+        places = [name.removesuffix(".site") for name in self.unpriced]
+        shown = ", ".join(places[:3]) + (", …" if places[3:] else "")
         apart = f"{100 * (1 - self.share):.1f} %"
         return f"{text}; no power is known for {apart} of the products: {shown}"
 

@@ -22,10 +22,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from ..errors import ModelError, close_names
 from ..memory.policy import Policy
 from ..tables.multiplier import Multiplier
+from .spec import Untouched
 
 ROOMS = ("quant", "gating", "memory", "nn")
 # What an object in a document says of itself.
 CLASS, TABLE, SHARED, NUMBER = "class", "table", "shared", "number"
+_UNFINISHED = object()
 PLAIN = (bool, int, str, NoneType)
 
 Json = Any
@@ -125,9 +127,12 @@ class Reader:
         return {key: self.read(each) for key, each in given.items()}
 
     def _share(self, name: Json) -> Any:
+        described = self._find(name, self.shared, "shared object")
         if name not in self._built:
-            described = self._find(name, self.shared, "shared object")
+            self._built[name] = _UNFINISHED
             self._built[name] = self.read(described)
+        if self._built[name] is _UNFINISHED:
+            raise ModelError(f"the document's shared object {name!r} holds itself.")
         return self._built[name]
 
     def _find(self, name: Json, known: Mapping[str, Any], what: str) -> Any:
@@ -202,7 +207,8 @@ def _check_types(kind: type, parts: Mapping[str, Any]) -> None:
 
 def _fits(value: Any, hint: Any) -> bool:
     origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any or hint is object:
+    # Every question can be answered with "as it was".
+    if hint is Any or hint is object or isinstance(value, Untouched):
         return True
     if origin is Literal:
         return value in inner

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -73,9 +73,35 @@ class Form(Protocol):
         ...
 
 
+class SplitForm(Form, Protocol):
+    """A form whose products a gate can split.
+
+    Attributes:
+        channel_axis: of the input's channels, and of the outputs in the output.
+    """
+
+    channel_axis: ClassVar[int]
+
+    def reals(self, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The float operation."""
+        ...
+
+    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
+        """What each output pixel sees: a view, its last dimensions those of w[0].
+
+        Args:
+            x: raw codes, or real values.
+            w: shape of the weights.
+            pad: what a padded tap holds.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class LinearForm:
     """x[..., K] times w[N, K], all leading dimensions alike."""
+
+    channel_axis: ClassVar[int] = -1
 
     def sums(
         self, x: Tensor, w: Tensor, mul: Multiplier, pad_code: int | None, backend: str
@@ -90,6 +116,12 @@ class LinearForm:
         self, w: Tensor, x: torch.Size, skip: bool
     ) -> tuple[Tensor, Tensor | int]:
         return w.sum(1, dtype=torch.int32), w.shape[1]
+
+    def reals(self, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.linear(x, w, bias)
+
+    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
+        return x.reshape(-1, x.shape[-1])
 
     def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
         """Rows are images of one pixel."""
@@ -120,6 +152,8 @@ class LinearForm:
 @dataclass(frozen=True)
 class ConvolutionForm:
     """A convolution over 1, 2 or 3 dimensions, padded alike on both sides."""
+
+    channel_axis: ClassVar[int] = 1
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -170,6 +204,31 @@ class ConvolutionForm:
         sums = _whole(inside, taps, peak, *settings)
         ones = torch.ones_like(taps[:1])
         return sums, _whole(inside, ones, peak, *settings) * w.shape[1]
+
+    def reals(self, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
+        convolve = CONVOLVE[len(self.stride) - 1]
+        return convolve(
+            x,
+            w,
+            bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,  # pyright: ignore[reportArgumentType]
+        )
+
+    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
+        padded, _ = self.bordered(x, pad)
+        image, channel, *steps = padded.stride()
+        spans = zip(padded.shape[2:], w[2:], self.dilation, self.stride, strict=True)
+        out = [(p - d * (k - 1) - 1) // s + 1 for p, k, d, s in spans]
+        strides = (
+            image,
+            *(step * s for step, s in zip(steps, self.stride, strict=True)),
+            channel,
+            *(step * d for step, d in zip(steps, self.dilation, strict=True)),
+        )
+        return padded.as_strided((len(x), *out, *w[1:]), strides)
 
     def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
         """The convolution of operands of these shapes."""

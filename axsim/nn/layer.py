@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
+from ..errors import ConversionError
+from ..gating.gate import Gate
+from ..gating.split import Shape
+from ..gating.unit import GateUnit
+from ..memory.policy import Slot
+from ..memory.saved import Saved
+from ..memory.store import Store
 from ..tables.multiplier import Multiplier
-from .forms import Form
+from .forms import Form, SplitForm
+from .gated import GatedSite, multiply_gated
+from .saved.keeper import Keeper
+from .saved.product import keep_input
 from .site import Site
 from .spec import QUESTIONS, Kind, LayerSpec, Product
 
@@ -24,11 +34,13 @@ class ApproxLayer(nn.Module, ABC):
     Attributes:
         kind: what rules with a spec for each kind call it; empty for none.
         questions: those that its kind has.
+        keeper: keeps what the layer saves for backward; None leaves that to torch.
     """
 
     kind: ClassVar[Kind | Literal[""]] = ""
     questions: ClassVar[frozenset[str]] = QUESTIONS
     spec: LayerSpec
+    keeper: Keeper | None = None
 
     def adopt(self, spec: Answer, name: str = "") -> None:
         """Takes over the answers of a spec.
@@ -47,6 +59,14 @@ class ApproxLayer(nn.Module, ABC):
     def build_sites(self, name: str) -> None:
         """Makes the layer's sites for `self.spec`."""
 
+    def remember(self, saved: Saved, store: Store, name: str) -> None:
+        """Keeps what the layer saves for its backward pass as the answer says."""
+        self.keeper = Keeper(saved, store, self.slot(name))
+
+    def slot(self, name: str) -> Slot:
+        """The layer's place in the account of what is kept."""
+        return Slot(name)
+
     def exactly(self, *args: Any, **settings: Any) -> Any:
         """What torch's own layer computes."""
         return super().forward(*args, **settings)
@@ -57,9 +77,11 @@ class WeightedLayer(ApproxLayer):
 
     Attributes:
         site: where its products are formed; None where they stay real numbers.
+        gate: what decides which of them are; None where all are.
     """
 
     site: Site | None
+    gate: GateUnit | None
     weight: Tensor
     bias: Tensor | None
     weight_axis = 0
@@ -72,21 +94,65 @@ class WeightedLayer(ApproxLayer):
 
     def build_sites(self, name: str) -> None:
         """One site, where the layer computes on codes."""
-        self.site = None
+        gate = self.spec.gate if isinstance(self.spec.gate, Gate) else None
+        self.site = self.gate = None
         if self.spec.on_codes:
-            site = Site(self.spec, name, self.weight_axis)
-            self.site = site.to(self.weight.device)
+            kind = GatedSite if gate else Site
+            self.site = kind(self.spec, name, self.weight_axis)
+        if gate:
+            self.gate = GateUnit(gate, self._gate_shape(name))
+        if isinstance(self.site, GatedSite) and self.gate:
+            self.site.split_tables(self.gate)
+        for part in (self.site, self.gate):
+            if part is not None:
+                part.to(self.weight.device)
+
+    def _gate_shape(self, name: str) -> Shape:
+        """What a gate must know of the layer."""
+        if "gate" not in self.questions:
+            raise ConversionError(
+                f"{name!r} is a {type(self).__name__}, which no gate can split; "
+                "convolutions, linear layers and attention scores can have one."
+            )
+        groups = getattr(self, "groups", 1)
+        codes = None if self.site is None else self.site.schemes[0]
+        channels, outputs = self.weight.shape[1] * groups, self.weight.shape[0]
+        return Shape(channels, outputs, groups, codes, name)
 
     @abstractmethod
     def placed(self, input: Tensor, *args: Any, **settings: Any) -> tuple[Tensor, Form]:
         """The input as a batch, padded where its form cannot, and that form."""
 
     def forward(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
-        if self.site is None:
+        site, gate = self.site, self.gate
+        if site is not None and site.calibrating:
+            site.observe(input)
             return self.exactly(input, *args, **settings)
-        if self.site.calibrating:
-            self.site.observe(input)
-            return self.exactly(input, *args, **settings)
+        if site is None and gate is None:
+            return self._in_reals(input, *args, **settings)
         x, form = self.placed(input, *args, **settings)
-        y = self.site.multiply(x, self.weight, self.bias, form)
+        if gate is None:
+            y = cast(Site, site).multiply(x, self.weight, self.bias, form)
+        else:
+            split = cast(SplitForm, form)
+            y = multiply_gated(site, gate, x, self.weight, self.bias, split)
         return y if x.dim() == input.dim() else y.squeeze(0)
+
+    def remember(self, saved: Saved, store: Store, name: str) -> None:
+        """Keeps the layer's input, or the codes of it."""
+        super().remember(saved, store, name)
+        if self.site is not None:
+            self.site.keeper = self.keeper
+
+    def slot(self, name: str) -> Slot:
+        """The layer's place, with what policies ask of a convolution."""
+        kernel = getattr(self, "kernel_size", ())
+        stride = getattr(self, "stride", ())
+        return Slot(name, "matmul_in", kernel, stride, getattr(self, "groups", 1))
+
+    def _in_reals(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
+        if self.keeper is None:
+            return self.exactly(input, *args, **settings)
+        return keep_input(
+            self.keeper, self, lambda: self.exactly(input, *args, **settings), input
+        )

@@ -48,7 +48,7 @@ class Operand:
         numbers = (
             integers(self.raw, self.scheme)
             if mapped is None
-            else mapped[self.raw.int()]
+            else look_up(mapped, self.raw)
         )
         zero = spread(self.zero_point, self.raw, self.scheme)
         return (numbers - zero.float()) * spread(self.scale, self.raw, self.scheme)
@@ -183,16 +183,16 @@ class _Multiply(torch.autograd.Function):
         ctx.circuit, ctx.a, ctx.w = circuit, _without_tensors(a), _without_tensors(w)
         ctx.save_for_backward(*_tensors(a), *_tensors(w))
         ctx.types = x.dtype, weight.dtype, None if bias is None else bias.dtype
-        return y.to(_result_type(x))
+        return y.to(result_type(x))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors, circuit = ctx.saved_tensors, ctx.circuit
         a, w = _rebuilt(ctx.a, tensors[:4]), _rebuilt(ctx.w, tensors[4:])
         g = gradients[0].float()
-        over_x, over_w = _operand_gradients(g, a, w, circuit, ctx.needs_input_grad[:2])
+        over_x, over_w = operand_gradients(g, a, w, circuit, ctx.needs_input_grad[:2])
         over_bias = circuit.form.bias_gradient(g) if ctx.needs_input_grad[2] else None
-        results = (_passed(over_x, a), _passed(over_w, w), over_bias)
+        results = (passed(over_x, a), passed(over_w, w), over_bias)
         typed = (
             None if r is None else r.to(t)
             for r, t in zip(results, ctx.types, strict=True)
@@ -200,13 +200,14 @@ class _Multiply(torch.autograd.Function):
         return (*typed, None, None, None)
 
 
-def _operand_gradients(
+def operand_gradients(
     g: Tensor, a: Operand, w: Operand, circuit: Circuit, wanted: tuple[bool, bool]
 ) -> tuple[Tensor | None, Tensor | None]:
     """dL/dx = s_w g * (dT/da - z_w), dL/dw = s_a g * (dT/dw - z_a), as convolutions."""
     form = circuit.form
     if circuit.gradient == "ste":
-        return form.gradients(g, a.values(), w.values(), wanted)
+        kind = g.dtype
+        return form.gradients(g, a.values().to(kind), w.values().to(kind), wanted)
     table = product_gradient(circuit.mul, circuit.gradient)
     over_x = over_w = None
     if wanted[0]:
@@ -229,7 +230,7 @@ def _terms_over_a(
     total = spread_back(w.values(_on(table.alpha, g)))
     scale = spread(w.scale, w.raw, w.scheme)
     for p, q in _pairs(table.over_a, g):
-        total = total + p[a.raw.int()] * spread_back(q[w.raw.int()] * scale)
+        total.addcmul_(look_up(p, a.raw), spread_back(look_up(q, w.raw) * scale))
     return total
 
 
@@ -244,7 +245,7 @@ def _terms_over_w(
     zero = a.zero_point.reshape(1) % (1 << a.scheme.bits)
 
     def correlate(numbers: Tensor, offset: Tensor | float) -> Tensor:
-        mapped = (numbers[a.raw.int()] - offset) * a.scale
+        mapped = look_up((numbers - offset) * a.scale, a.raw)
         at_zero = float((numbers[zero] - offset) * a.scale)
         border = 0.0 if circuit.skip else at_zero
         x, form = circuit.form.bordered(mapped, border)
@@ -253,8 +254,14 @@ def _terms_over_w(
 
     total = correlate(_on(table.beta, g), a.zero_point.float())
     for s, t in _pairs(table.over_w, g):
-        total = total + t[w.raw.int()] * correlate(s, 0.0)
+        total.addcmul_(look_up(t, w.raw), correlate(s, 0.0))
     return total
+
+
+def look_up(numbers: Tensor, raw: Tensor) -> Tensor:
+    """A number for each code, in the shape of the codes."""
+    # A third of the time that indexing by a tensor takes.
+    return numbers.index_select(0, raw.flatten().int()).view(raw.shape)
 
 
 def _pairs(terms: Any, like: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -270,14 +277,14 @@ def _present(part: Tensor | None) -> Tensor:
     return part
 
 
-def _passed(gradient: Tensor | None, operand: Operand) -> Tensor | None:
+def passed(gradient: Tensor | None, operand: Operand) -> Tensor | None:
     """The gradient where the codes did not clip."""
     if gradient is None or operand.inside is None:
         return gradient
     return gradient * operand.inside
 
 
-def _result_type(x: Tensor) -> torch.dtype:
+def result_type(x: Tensor) -> torch.dtype:
     """That of the input, or autocast's, as torch's own layers have it."""
     kind = x.device.type
     return (

@@ -87,11 +87,16 @@ def resolve(
             united[name] = replace(known, **answers)  # pyright: ignore[reportArgumentType]
     for group in rules:
         for rule in group:
-            if id(rule) not in useful:
+            if id(rule) not in useful and not _is_rest(rule, group):
                 raise ConversionError(_useless(rule, group, layers))
     return {
         name: united[name] for name in layers if united.get(name, LayerSpec()).answers()
     }
+
+
+def _is_rest(rule: Rule, group: tuple[Rule, ...]) -> bool:
+    """Whether a rule is for what the others leave, which may be nothing."""
+    return len(group) > 1 and rule is group[-1] and rule.pattern == ".*"
 
 
 def _matches(rule: Rule, name: str) -> bool:

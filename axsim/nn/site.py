@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
 from functools import lru_cache
+from itertools import count
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ConversionError
 from ..quant.codes import encode, encode_inside
+from ..quant.pact import PactQuantizer
 from ..quant.quantizer import Quantizer
 from ..quant.scheme import PerAxis, PerTensor, Scheme
 from ..tables.multiplier import Multiplier, exact_products
 from .forms import Form
 from .product import Circuit, Operand, multiply
+from .saved.keeper import Keeper
+from .saved.product import keep_codes
 from .signs import table_for
 from .spec import LayerSpec, Product, Quant, Untouched
 
 #: Codes of activations and weights of a layer that has codes but no multiplier.
 EXACT_CODES = Scheme(), Scheme(signed=True, symmetric=True)
+
+#: Sites by number; a site lives as long as its network.
+SITES: WeakValueDictionary[int, Site] = WeakValueDictionary()
+_NUMBERS = count()
 
 
 class Site(nn.Module):
@@ -42,12 +53,11 @@ class Site(nn.Module):
         product = None if isinstance(spec.multiplier, Untouched) else spec.product
         schemes = _schemes(quant, product, weight_axis, name)
         self.product = product or _exact_product(*schemes)
-        self.table = table_for(self.product, *schemes, layer=name)
+        self.schemes = schemes
         self.name = name
+        self.fit_tables(spec)
         self.weight_axis = weight_axis
-        self.input_quantizer = Quantizer(
-            schemes[0], quant.observer, quant.dynamic, f"{name}.input"
-        )
+        self.input_quantizer = _input_quantizer(quant, schemes[0], f"{name}.input")
         # Weights are known: their range needs no calibration.
         dynamic, observer = (
             (quant.dynamic, quant.observer)
@@ -60,6 +70,13 @@ class Site(nn.Module):
         #: Products formed so far while somebody counts; None while nobody does.
         self.counted: int | None = None
         self._kept: tuple[Any, Operand] | None = None
+        #: Keeps the codes of activations for backward; None leaves that to torch.
+        self.keeper: Keeper | None = None
+        self.handle = _register(self)
+
+    def fit_tables(self, spec: LayerSpec) -> None:
+        """Makes the tables that the codes of both operands see."""
+        self.table = table_for(self.product, *self.schemes, layer=self.name)
 
     @property
     def calibrating(self) -> bool:
@@ -83,17 +100,53 @@ class Site(nn.Module):
         self, x: Tensor, weight: Tensor, bias: Tensor | None, form: Form
     ) -> Tensor:
         """The layer's output for real operands."""
-        x = self.input_quantizer.clipped(x)
-        a = encoded(x, self.input_quantizer)
-        w = self._weight_codes(weight)
+        if torch.compiler.is_compiling() and not _wants_gradient(x, weight):
+            name, numbers = settings_of(form)
+            return torch.ops.axsim.site(x, weight, bias, self.handle, name, numbers)
+        x, a, w = self.operands(x, weight)
+        return self.multiply_codes(x, weight, bias, a, w, form)
+
+    def multiply_codes(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Operand,
+        w: Operand,
+        form: Form,
+    ) -> Tensor:
+        """The layer's output for operands whose codes are known."""
         product = self.product
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
         )
-        y = multiply(x, weight, bias, a, w, circuit)
+        with self._keeping(a, w):
+            y = multiply(x, weight, bias, a, w, circuit)
+        y = mark_nan(y, x)
+        if self.weight_axis is None:
+            y = mark_nan(y, weight)
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
+
+    def fix(
+        self, activation: tuple[Tensor, Tensor], weight: tuple[Tensor, Tensor]
+    ) -> None:
+        """Takes scale and zero point of both operands as an imported layer has them."""
+        self.input_quantizer.fix(*activation)
+        self.weight_quantizer.dynamic = False
+        self.weight_quantizer.fix(*weight)
+
+    def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
+        """What of `x` is encoded, its codes, and those of the weights."""
+        x = self.input_quantizer.clipped(x)
+        return x, encoded(x, self.input_quantizer), self._weight_codes(weight)
+
+    def _keeping(self, a: Operand, w: Operand) -> AbstractContextManager[Any]:
+        if self.keeper is None:
+            return nullcontext()
+        both = (a,) if self.weight_axis is not None else (a, w)
+        return keep_codes(self.keeper, self.training, *both)
 
     def extra_repr(self) -> str:
         return f"{self.product}"
@@ -111,6 +164,36 @@ class Site(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.handle = _register(self)
+
+
+def settings_of(form: Form) -> tuple[str, list[int]]:
+    """A form as the name of its class and all its settings in a row.
+
+    Example:
+        >>> from axsim.nn.forms import ConvolutionForm
+        >>> settings_of(ConvolutionForm((2, 2), (1, 1), (1, 1), 3))
+        ('ConvolutionForm', [2, 2, 1, 1, 1, 1, 3])
+    """
+    settings: list[int] = []
+    for field in fields(form):  # pyright: ignore[reportArgumentType]
+        value: Any = getattr(form, field.name)
+        settings += [value] if isinstance(value, int) else value
+    return type(form).__name__, settings
+
+
+def _register(site: Site) -> int:
+    """A number for the site, by which a compiled graph finds it."""
+    number = next(_NUMBERS)
+    SITES[number] = site
+    return number
+
+
+def _wants_gradient(*operands: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(t.requires_grad for t in operands)
+
 
 def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
     """A tensor's codes, with the places that pass a gradient where one is wanted."""
@@ -121,6 +204,34 @@ def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
         return Operand(raw, scale, zero_point, scheme)
     raw, inside = encode_inside(x, scale, zero_point, scheme)
     return Operand(raw, scale, zero_point, scheme, inside)
+
+
+def mark_nan(y: Tensor, x: Tensor) -> Tensor:
+    """The outputs, NaN for each entry of the batch whose input holds a NaN.
+
+    NaN has no code; without this it would pass for the value of code 0. Infinities
+    are clipped like other values beyond the range.
+    """
+    if torch.compiler.is_compiling():
+        return torch.where(_broken(y, x), float("nan"), y)
+    # One cheap pass; infinities of both signs raise a false alarm.
+    if not math.isnan(float(x.detach().sum())):
+        return y
+    return y.masked_fill(_broken(y, x), float("nan"))
+
+
+def _broken(y: Tensor, x: Tensor) -> Tensor:
+    """Where outputs cannot be trusted: whole entries of the first dimension."""
+    broken = x.detach().isnan()
+    if y.dim() < 2 or x.shape[0] != y.shape[0]:
+        return broken.any()
+    return broken.flatten(1).any(1).view(-1, *[1] * (y.dim() - 1))
+
+
+def _input_quantizer(quant: Quant, scheme: Scheme, name: str) -> Quantizer:
+    if quant.pact is not None:
+        return PactQuantizer(scheme.bits, quant.pact, name=name)
+    return Quantizer(scheme, quant.observer, quant.dynamic, name)
 
 
 def _schemes(

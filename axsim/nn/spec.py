@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from ..errors import ConversionError
+from ..gating.gate import Gate
+from ..memory.saved import Saved
 from ..quant.observers import MinMax, Observer
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
@@ -29,6 +31,9 @@ class Quant:
         weight_observer: how that of the weights is found, from the weights.
         dynamic: take the range of activations from every batch instead. Results then
             depend on the batch.
+        pact: the first clip of PACT, above 0: activations are then clipped to 0 …
+            alpha, where alpha is a parameter of the layer that begins here, and need
+            no calibration. `activation` must be unsigned and symmetric.
     """
 
     activation: Scheme | None = None
@@ -36,10 +41,22 @@ class Quant:
     observer: Observer = field(default_factory=MinMax)
     weight_observer: Observer = field(default_factory=MinMax)
     dynamic: bool = False
+    pact: float | None = None
+
+    def __post_init__(self) -> None:
+        scheme = self.activation
+        fits = scheme is not None and scheme == Scheme(scheme.bits, symmetric=True)
+        if self.pact is not None and not fits:
+            raise ConversionError(
+                f"Quant: pact={self.pact} with activation={scheme}; PACT has unsigned "
+                "codes of one scale, code 0 for 0. Use activation=Scheme(bits, "
+                "symmetric=True)."
+            )
 
     def __str__(self) -> str:
         chosen = [str(s) for s in (self.activation, self.weight) if s] or ["default"]
-        return " x ".join(chosen) + (", dynamic" if self.dynamic else "")
+        words = [", dynamic"] * self.dynamic + [", PACT"] * (self.pact is not None)
+        return " x ".join(chosen) + "".join(words)
 
 
 @dataclass(frozen=True)
@@ -57,8 +74,8 @@ class Product:
         pad: what a padded tap contributes: "code" sends the code of 0 through the
             table, as a systolic array does; "skip" gates the lane.
         gradient: of a product in training: "ste" that of the exact product, "slopes"
-            the table's regression slope for each fixed operand, "table" its smoothed
-            differences in both operands.
+            the table's regression slope for each fixed operand, "table" its local
+            slopes in both operands.
         backend: path of the integer kernels, "auto" for the fastest.
 
     Raises:
@@ -102,8 +119,8 @@ class LayerSpec:
 
     quant: Quant | None = None
     multiplier: Product | Multiplier | None = None
-    gate: object | None = None
-    saved: object | None = None
+    gate: Gate | None = None
+    saved: Saved | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.multiplier, Multiplier):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from ..console import text_table
+from ..gating.unit import GateUnit
 from ..tables.cost import Cost
 from .cost import Energy, Item, format_energy
 from .fold import Folded
@@ -26,6 +27,7 @@ class Line:
         products: for one sample; 0 where no sample was run.
         cost: of one product, None where nobody gave one.
         energy: of the products, None where no cost is known.
+        gate: what decides which products are formed; empty where all are.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Line:
     products: int
     cost: Cost | None
     energy: float | None = None
+    gate: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,11 @@ class Summary:
             for line in self.lines
         ]  # fmt: skip
         head = ("layer", "kind", "codes", "multiplier", "products", "energy")
-        parts = [text_table(rows, head, left=head[:4])]
+        if any(line.gate for line in self.lines):
+            head = (*head, "gate")
+            gates = (line.gate or "-" for line in self.lines)
+            rows = [(*row, gate) for row, gate in zip(rows, gates, strict=True)]
+        parts = [text_table(rows, head, left=(*head[:4], "gate"))]
         share = sum(n.products for n in self.lines if n.multiplier != "exact")
         total = self.products
         if total:
@@ -85,9 +92,8 @@ def summary(net: nn.Module) -> Summary:
             lines.append(_of_site(net, name, module, known.products.get(name, 0)))
         elif name in known.exact:
             count = known.products.get(name, 0)
-            lines.append(
-                Line(name, type(module).__name__, "float", "exact", count, None)
-            )
+            kind, gate = type(module).__name__, _gate_of(module)
+            lines.append(Line(name, kind, "float", "exact", count, None, gate=gate))
     return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
@@ -102,4 +108,10 @@ def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
     cost = site.product.table.cost
     energy = Item(name, products, cost).energy
-    return Line(name, kind, codes, str(site.product), products, cost, energy)
+    gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
+    return Line(name, kind, codes, str(site.product), products, cost, energy, gate)
+
+
+def _gate_of(layer: nn.Module) -> str:
+    unit = getattr(layer, "gate", None)
+    return str(unit.gate) if isinstance(unit, GateUnit) else ""

@@ -13,6 +13,7 @@ from ..kernels import ops
 from ..tables.multiplier import Multiplier
 from .forms import Form
 from .layer import WeightedLayer
+from .spec import QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class ApproxConvTranspose2d(WeightedLayer, nn.ConvTranspose2d):  # pyright: igno
 
     kind = "transposed"
     weight_axis = 1
+    questions = QUESTIONS - {"gate"}
 
     def placed(
         self,

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..errors import ModelError, close_names
+from ..quant.quantizer import Quantizer
 
 Weights = dict[str, Tensor]
 SHIPPED = Path(__file__).parent / "weights"
@@ -227,6 +228,13 @@ def _strip_prefixes(weights: Weights, model: Mapping[str, Tensor]) -> Weights:
 def _check_fit(model: nn.Module, weights: Weights, name: str) -> None:
     """Refuses weights of other names, shapes or kinds of number."""
     expected = model.state_dict()
+    # Quantizers take their ranges as they come.
+    ranges = {
+        f"{path}.{key}"
+        for path, module in model.named_modules()
+        if isinstance(module, Quantizer)
+        for key in ("scale", "zero_point")
+    }
     lacking = [
         key
         for key in expected
@@ -235,7 +243,9 @@ def _check_fit(model: nn.Module, weights: Weights, name: str) -> None:
     wrong = [
         f"{key} {_describe(weights[key])} for {_describe(each)}"
         for key, each in expected.items()
-        if key in weights and _describe(weights[key]) != _describe(each)
+        if key in weights
+        and key not in ranges
+        and _describe(weights[key]) != _describe(each)
     ]
     unexpected = [key for key in weights if key not in expected]
     faults = [

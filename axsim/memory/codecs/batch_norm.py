@@ -100,7 +100,7 @@ class BatchNormCodes(Codec):
 
     def rectified(self, packed: Packed) -> Tensor:
         """The output behind a ReLU, in its type."""
-        return self.decode(packed).clamp_(min=0)
+        return self.decode(packed).clamp(min=0)
 
 
 def _steps(norm: Norm, bits: int) -> tuple[Tensor, Tensor]:
@@ -114,6 +114,8 @@ def _steps(norm: Norm, bits: int) -> tuple[Tensor, Tensor]:
 
 def _values(packed: Packed) -> Tensor:
     """The output as float32: small weights do not vanish in a narrower type."""
+    if packed.why_raw:
+        return packed.decode().float()
     words, *norm = packed.payload
     step, zero = _steps(Norm(*norm), packed.bits)
     out = packed.form.empty(words.device, torch.float32)

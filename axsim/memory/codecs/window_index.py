@@ -12,6 +12,9 @@ from ...errors import OperandError
 from ..codec import NO_HINTS, Bits, Codec, Hints, Packed, Window, form_of
 from .lossless import Lossless
 
+# Places fit in a byte.
+LARGEST_WINDOW = 256
+
 
 @dataclass(frozen=True)
 class WindowIndex(Codec):
@@ -42,10 +45,10 @@ class WindowIndex(Codec):
             OperandError: without a window, or for one of more than 256 elements.
         """
         window = hints.window
-        if window is None or prod(window.kernel) > 256:
+        if window is None or prod(window.kernel) > LARGEST_WINDOW:
             raise OperandError(
                 f"window={window}; indices of pooling need Hints(window=Window(...)) "
-                "of at most 256 elements."
+                f"of at most {LARGEST_WINDOW} elements."
             )
         places = _places(x.detach(), window)
         width = max(1, (prod(window.kernel) - 1).bit_length())

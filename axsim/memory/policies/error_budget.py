@@ -117,10 +117,15 @@ class ErrorBudget(Policy):
         due = self._steps == 0 or (self._steps + 1) % self.interval == 0
         return due and slot.kind in ("matmul_in", "norm_in")
 
-    def observe(self, slot: Slot, x: Tensor, gradients: Gradients) -> None:
+    def observe(
+        self, slot: Slot, load: Callable[[], Tensor], gradients: Gradients
+    ) -> None:
         """Takes a sample of a slot's statistics, unless gradients overflowed."""
+        if slot.kind == "norm_in" and gradients.input is None:
+            # Nothing in front of the batch norm learns: no error can do harm there.
+            return
         measure = _of_norm if slot.kind == "norm_in" else _of_product
-        reach = measure(slot, x.detach(), gradients)
+        reach = measure(slot, load, gradients)
         if all(bool(each.isfinite().all()) for each in reach):
             known = self._samples.setdefault(slot.name, deque(maxlen=self.history))
             known.append(reach)
@@ -139,14 +144,14 @@ class ErrorBudget(Policy):
         return Reach(*(reduce(torch.stack(each)) for each in samples))
 
 
-def _of_product(slot: Slot, x: Tensor, gradients: Gradients) -> Reach:
+def _of_product(slot: Slot, load: Callable[[], Tensor], gradients: Gradients) -> Reach:
     outputs = _squared(gradients.output) * slot.taps / slot.strides
     return Reach(_squared(gradients.weight), outputs)
 
 
-def _of_norm(slot: Slot, x: Tensor, gradients: Gradients) -> Reach:
+def _of_norm(slot: Slot, load: Callable[[], Tensor], gradients: Gradients) -> Reach:
     dz = gradients.output.detach().float().movedim(1, 0).flatten(1)
-    largest = x.float().abs().movedim(1, 0).flatten(1).amax(1)
+    largest = load().float().abs().movedim(1, 0).flatten(1).amax(1)
     inverse, scale = (_floats(t) for t in (gradients.inverse_std, gradients.scale))
     nonzero, peak = dz.count_nonzero(1).float(), dz.abs().amax(1)
     a = (inverse * nonzero * peak * largest / 2).square()

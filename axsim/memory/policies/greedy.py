@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -105,7 +106,9 @@ class Greedy(Policy):
         """Every step's gradients of matrix products."""
         return slot.kind == "matmul_in"
 
-    def observe(self, slot: Slot, x: Tensor, gradients: Gradients) -> None:
+    def observe(
+        self, slot: Slot, load: Callable[[], Tensor], gradients: Gradients
+    ) -> None:
         """Takes the squared norm of the output's gradient, of every sample.
 
         Gradients that overflowed, as they do under loss scaling, change nothing.

@@ -18,7 +18,7 @@ class RandomBits(Policy):
     """
 
     def __init__(self, low: int = 1, high: int = 8, seed: int = 0) -> None:
-        self.low, self.high = low, high
+        self.low, self.high, self.seed = low, high, seed
         self._stream = Stream(seed)
 
     def bits(self, slot: Slot, x: Tensor) -> Bits:

@@ -32,7 +32,7 @@ def gradient_of(x: Tensor, w: Tensor, dy: Tensor) -> Tensor:
 def observed(policy: ErrorBudget, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x, w, dy = products(seed)
     dw = gradient_of(x, w, dy)
-    policy.observe(CONV, x, Gradients(dy, dw))
+    policy.observe(CONV, lambda: x, Gradients(dy, dw))
     return x, w, dy, dw
 
 
@@ -82,7 +82,7 @@ def test_the_tolerance_of_a_batch_norm_is_the_formula() -> None:
     inverse = (x.detach().var((0, 2, 3), unbiased=False) + 1e-5).rsqrt()
     policy = ErrorBudget(0.25)
     seen = Gradients(dz, weight=dg, input=dx, scale=scale, inverse_std=inverse)
-    policy.observe(NORM, x, seen)
+    policy.observe(NORM, lambda: x, seen)
     found = policy.tolerance(NORM, x)
     assert found is not None
     for c in range(3):
@@ -111,7 +111,7 @@ def test_statistics_are_sampled_and_reduced() -> None:
         budget = ErrorBudget(history=2, reduction=reduction)  # pyright: ignore[reportArgumentType]
         for size in sizes:
             gradients = Gradients(torch.ones(1), torch.tensor([size**0.5]))
-            budget.observe(CONV, torch.ones(2), gradients)
+            budget.observe(CONV, lambda: torch.ones(2), gradients)
         found = budget.tolerance(CONV, torch.ones(2))
         assert found is not None
         return found.item() ** 2 * 2 * 2 * 9 / 4
@@ -125,8 +125,8 @@ def test_statistics_are_sampled_and_reduced() -> None:
 def test_layers_that_share_an_input_count_together() -> None:
     policy, other = ErrorBudget(), Slot("other", "matmul_in", (1, 1), (1, 1))
     x = torch.ones(10)
-    policy.observe(CONV, x, Gradients(torch.ones(4), torch.ones(2)))
-    policy.observe(other, x, Gradients(torch.ones(3), torch.ones(5)))
+    policy.observe(CONV, lambda: x, Gradients(torch.ones(4), torch.ones(2)))
+    policy.observe(other, lambda: x, Gradients(torch.ones(3), torch.ones(5)))
     policy.join(other, CONV)
     found = policy.tolerance(CONV, x)
     assert found is not None
@@ -137,7 +137,7 @@ def test_gradients_that_overflowed_are_no_sample() -> None:
     policy = ErrorBudget()
     x, _, dy, dw = observed(policy, 0)
     before = policy.tolerance(CONV, x)
-    policy.observe(CONV, x, Gradients(dy * float("inf"), dw))
+    policy.observe(CONV, lambda: x, Gradients(dy * float("inf"), dw))
     assert before is not None
     assert torch.equal(before, policy.tolerance(CONV, x) or torch.empty(0))
 

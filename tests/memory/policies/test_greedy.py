@@ -64,8 +64,8 @@ def test_layers_divide_the_budget_by_their_sensitivity() -> None:
     policy.bits(CONV, x)
     policy.bits(other, small)
     gradient = torch.ones(4, 5)
-    policy.observe(CONV, x, Gradients(100 * gradient))
-    policy.observe(other, small, Gradients(gradient / 100))
+    policy.observe(CONV, lambda: x, Gradients(100 * gradient))
+    policy.observe(other, lambda: small, Gradients(gradient / 100))
     policy.end_step()
     first, second = policy.bits(CONV, x), policy.bits(other, small)
     policy.end_step()
@@ -89,7 +89,7 @@ def test_a_norm_has_the_bits_of_the_product_before_it() -> None:
         policy.bits(CONV, x)
         norm = policy.bits(NORM, x)
         policy.bits(other, x)
-        policy.observe(CONV, x, Gradients(torch.full((2, 5), 1e4)))
+        policy.observe(CONV, lambda: x, Gradients(torch.full((2, 5), 1e4)))
         policy.end_step()
     policy.bits(CONV, x)
     conv, norm = policy.bits(CONV, x), policy.bits(NORM, x)
@@ -114,7 +114,7 @@ def test_sensitivity_of_every_sample_of_the_data_set() -> None:
         order = [indices.index(i) for i in (7, 3, 5, 9)]
         moved = torch.empty_like(gradient)
         moved[order] = gradient
-        policy.observe(CONV, x, Gradients(moved))
+        policy.observe(CONV, lambda: x, Gradients(moved))
         policy.end_step()
     assert isinstance(found, Tensor)
     # In the second step sample 9 comes first, and its bits are known to matter.
@@ -135,7 +135,7 @@ def test_gradients_that_overflowed_change_nothing(by_sample_index: bool) -> None
         bits = policy.bits(CONV, x)
         assert isinstance(bits, Tensor)
         found.append(bits)
-        policy.observe(CONV, x, Gradients(torch.full((4, 5), size)))
+        policy.observe(CONV, lambda: x, Gradients(torch.full((4, 5), size)))
         policy.end_step()
     assert all(torch.equal(bits, found[0]) for bits in found)
     x[0, 0, 0, 0] = float("nan")

@@ -1,0 +1,92 @@
+"""Counters of a gate: plain whole numbers, summed over processes where asked."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from .tiles import rows_of, tile_open
+
+
+class Counts(NamedTuple):
+    """What passed a gate.
+
+    Args:
+        outputs: decisions made.
+        open: of them, where the gate was open.
+        tiles: blocks of 16 pixels by 16 channels.
+        closed_tiles: of them, those with no open output.
+    """
+
+    outputs: int = 0
+    open: int = 0
+    tiles: int = 0
+    closed_tiles: int = 0
+
+    def __add__(self, other: Counts) -> Counts:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Counts(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def sparsity(self) -> float:
+        """Share of outputs where the gate was closed; 0 where there were none."""
+        return 1 - self.open / self.outputs if self.outputs else 0.0
+
+
+class GateMeter:
+    """Counts the decisions of one gate.
+
+    The numbers are no buffers, which DistributedDataParallel would overwrite with
+    rank 0's, and on a GPU they stay there until they are read, so that no step waits.
+
+    Example:
+        >>> meter = GateMeter()
+        >>> meter.count(torch.tensor([[True, False]]), axis=1)
+        >>> meter.read().sparsity
+        0.5
+    """
+
+    def __init__(self) -> None:
+        self._sums: Tensor | None = None
+        #: Every mask, channels last, while somebody wants them; None while nobody does.
+        self.kept: list[Tensor] | None = None
+
+    def count(self, mask: Tensor, axis: int) -> None:
+        """Takes a mask into account, unless a backward pass computes it once more."""
+        if in_backward():
+            return
+        if self.kept is not None:
+            self.kept.append(mask.movedim(axis, -1).cpu())
+        rows = rows_of(mask, axis)
+        opened = tile_open(rows)
+        sums = torch.stack([
+            torch.tensor(mask.numel(), device=mask.device),
+            mask.sum(),
+            torch.tensor(opened.numel(), device=mask.device),
+            opened.numel() - opened.sum(),
+        ])  # fmt: skip
+        self._sums = sums if self._sums is None else self._sums + sums
+
+    def read(self, all_processes: bool = False) -> Counts:
+        """The counts so far.
+
+        Args:
+            all_processes: sum them over the processes of the default group, all of
+                which must then call this.
+        """
+        sums = torch.zeros(4, dtype=torch.int64) if self._sums is None else self._sums
+        if all_processes and dist.is_initialized():
+            sums = sums.clone()
+            dist.all_reduce(sums)
+        return Counts(*sums.tolist())
+
+    def reset(self) -> None:
+        """Begins anew."""
+        self._sums = None
+
+
+def in_backward() -> bool:
+    """Whether autograd is at work, as when it computes a checkpointed layer again."""
+    return torch._C._current_graph_task_id() != -1  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]

@@ -1,0 +1,129 @@
+"""Pieces: the exact integer sums of a gated layer's base and rest.
+
+A piece takes some outputs, some input channels and some digits of the codes, and has a
+table of its own. What it returns is the piece's share of
+
+    T - z_w sum(q_a) - z_a sum(q_w) + K z_a z_w,
+
+so the shares of all pieces add up to the ungated layer's sum, to the bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ..gating.split import Part
+from ..tables.multiplier import Multiplier
+from .forms import SplitForm
+from .product import INT32_MAX, Circuit, Operand
+from .spec import Gradient
+
+# What the corrections for zero points come to, for one product of 8-bit codes.
+CORRECTION = 3 * 255 * 255
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One part of a split on its table.
+
+    Args:
+        part: of the split.
+        mul: indexed by the raw codes of the part's digits and of the weights.
+    """
+
+    part: Part
+    mul: Multiplier
+
+    @property
+    def shift(self) -> int:
+        """The power of two that its products count for."""
+        return self.part.digits.shift if self.part.digits else 0
+
+    @property
+    def carries_input(self) -> bool:
+        """Whether the gradient of the input runs through it.
+
+        Low digits are what the codes leave over a truncation; both have slope 1 when
+        passed straight through, and they cancel.
+        """
+        return self.part.digits is None or self.part.digits.high
+
+    @property
+    def peak(self) -> int:
+        """A bound of what one product counts for."""
+        return (int(abs(self.mul.table).max()) + CORRECTION) << self.shift
+
+    def input(self, a: Operand, axis: int) -> Operand:
+        """What of the input the piece sees, as an operand in real units."""
+        raw, part = a.raw, self.part
+        if part.channels is not None:
+            raw = raw.index_select(axis, _on(part.channels, raw))
+        if part.digits is None:
+            return replace(a, raw=raw, inside=None)
+        scheme = part.digits.scheme(a.scheme)
+        scale = a.scale * (1 << part.digits.shift)
+        raw = part.digits.of(raw, a.scheme)
+        return Operand(raw, scale, a.zero_point, scheme)
+
+    def weights(self, w: Operand) -> Operand:
+        """What of the weights the piece sees."""
+        outputs, channels = slice(*self.part.outputs), self.part.channels
+        raw = w.raw[outputs]
+        if channels is not None:
+            raw = raw.index_select(1, _on(channels, raw))
+        each = w.scheme.axis is not None
+        scale, zero = (t[outputs] if each else t for t in (w.scale, w.zero_point))
+        return Operand(raw, scale, zero, w.scheme)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How base and rest of one layer are summed.
+
+    Args:
+        base, rest: the pieces; the outputs of each lie side by side.
+        skip, gradient, backend: as in `Circuit`.
+    """
+
+    base: tuple[Piece, ...]
+    rest: tuple[Piece, ...]
+    skip: bool = False
+    gradient: Gradient = "ste"
+    backend: str = "auto"
+
+    def circuit(self, piece: Piece, form: SplitForm) -> Circuit:
+        """How the products of a piece are formed."""
+        return Circuit(piece.mul, form, self.skip, self.gradient, self.backend)
+
+    def of_base(self, a: Operand, w: Operand, form: SplitForm) -> Tensor:
+        """The base's sums, for all outputs."""
+        return self._join(self.base, a, w, form)
+
+    def of_rest(self, a: Operand, w: Operand, form: SplitForm) -> Tensor:
+        """The rest's sums, for all outputs."""
+        return self._join(self.rest, a, w, form)
+
+    def kind(self, w: torch.Size) -> torch.dtype:
+        """int32 where no sum of base and rest can leave it, else int64."""
+        most = sum(max(p.peak for p in pieces) for pieces in (self.base, self.rest))
+        return torch.int32 if prod(w[1:]) * most <= INT32_MAX else torch.int64
+
+    def _join(
+        self, pieces: tuple[Piece, ...], a: Operand, w: Operand, form: SplitForm
+    ) -> Tensor:
+        kind, axis = self.kind(w.raw.shape), form.channel_axis
+        found = [
+            self.circuit(piece, form)
+            .accumulate(piece.input(a, axis), piece.weights(w))
+            .to(kind) << piece.shift
+            for piece in pieces
+        ]  # fmt: skip
+        return found[0] if len(found) == 1 else torch.cat(found, axis)
+
+
+def _on(channels: tuple[int, ...], like: Tensor) -> Tensor:
+    return torch.tensor(channels, device=like.device)

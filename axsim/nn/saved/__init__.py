@@ -1,0 +1,1 @@
+"""What layers keep for the backward pass: torch's own operations, other memory."""

@@ -1,0 +1,118 @@
+"""Batch norms keep codes of their input, or of their output (BLPA)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...memory.codec import Hints, Norm, Packed
+from ...memory.codecs.batch_norm import BatchNormCodes
+from ...memory.codecs.identity import Identity
+from ...memory.kept import Alias, Kept, Later, same
+from ...memory.policy import Gradients
+from ...memory.store import Handle
+from .keeper import Keeper
+from .layer import SavingLayer
+
+NORM, EXACT = BatchNormCodes(), Identity()
+
+
+class _Call:
+    """What one call of a batch norm saves.
+
+    Args:
+        keeper: of the layer.
+        x: its input.
+    """
+
+    def __init__(self, keeper: Keeper, x: Tensor) -> None:
+        self.keeper = keeper
+        self.x = x
+        # Mean and 1 / deviation of the batch are the last of these.
+        self.statistics = list[Tensor]()
+        self.handle: Handle | None = None
+        self.later: Later | None = None
+
+    def pack(self, t: Tensor) -> Kept:
+        """The input as the `norm` codec has it, weight and statistics as they are."""
+        if not same(t, self.x):
+            if t.dim() == 1 and not isinstance(t, nn.Parameter):
+                self.statistics.append(t.detach())
+            return Alias(t)
+        codec = self.keeper.saved.norm
+        if isinstance(codec, BatchNormCodes):
+            # Its output is not known yet.
+            self.later = Later()
+            return self.later
+        self.handle = self.keeper.keep(t, codec)
+        return self.handle
+
+
+class _BatchNorm(SavingLayer):
+    """Keeps its input as the answer's `norm` codec has it; statistics stay exact."""
+
+    reads = "norm_in"
+    weight: Any
+    bias: Any
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.keeper is None:
+            return self.exactly(input)
+        call = _Call(self.keeper, input)
+        with self.keeper.around(self.training, call.pack):
+            y = self.exactly(input)
+        if call.later is not None:
+            call.later.kept = self._output_codes(call, y)
+        statistics = [t for t in call.statistics if t.is_floating_point()]
+        self.keeper.watch(y, call.handle, _sort(self.weight, statistics))
+        return y
+
+    def pack(self, keeper: Keeper, t: Tensor, x: Tensor) -> Kept:
+        return _Call(keeper, x).pack(t)
+
+    def _output_codes(self, call: _Call, y: Tensor) -> Handle:
+        """Codes of the output, read as the input that they were made of."""
+        mean, inverse = [t for t in call.statistics if t.is_floating_point()][-2:]
+        weight, bias = self.weight, self.bias
+        if weight is None:
+            weight, bias = torch.ones_like(mean), torch.zeros_like(mean)
+        hints = Hints(norm=Norm(weight, bias))
+        codes = call.keeper.keep(y, call.keeper.saved.norm, hints)
+        if codes.raw:
+            return call.keeper.keep_exactly(call.x, EXACT, self.reads, 0)
+        call.keeper.store.link(y, codes)
+        shape = [-1, *[1] * (y.dim() - 2)]
+        mean, inverse, dtype = mean.view(shape), inverse.view(shape), call.x.dtype
+
+        def read(packed: Packed) -> Tensor:
+            return NORM.normalised(packed).div_(inverse).add_(mean).to(dtype)
+
+        return codes.view(read)
+
+
+def _sort(weight: Tensor | None, statistics: list[Tensor]) -> Any:
+    def sort(inputs: Any, outputs: Any) -> Gradients:
+        inverse = statistics[-1]
+        scale = torch.ones_like(inverse) if weight is None else weight
+        over_weight = torch.zeros_like(inverse) if weight is None else inputs[1]
+        return Gradients(outputs[0], over_weight, inputs[0], scale, inverse)
+
+    return sort
+
+
+class SavedBatchNorm1d(_BatchNorm, nn.BatchNorm1d):
+    """`torch.nn.BatchNorm1d` with its input in codes."""
+
+
+class SavedBatchNorm2d(_BatchNorm, nn.BatchNorm2d):
+    """`torch.nn.BatchNorm2d` with its input in codes."""
+
+
+class SavedBatchNorm3d(_BatchNorm, nn.BatchNorm3d):
+    """`torch.nn.BatchNorm3d` with its input in codes."""
+
+
+class SavedSyncBatchNorm(_BatchNorm, nn.SyncBatchNorm):
+    """`torch.nn.SyncBatchNorm` with its input in codes."""

@@ -1,0 +1,64 @@
+"""Counters are whole numbers: of outputs and of tiles, once for each decision."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.checkpoint import checkpoint
+
+from axsim.gating.meter import Counts, GateMeter
+from axsim.gating.tiles import rows_of, tile_open
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
+def test_tiles_are_those_of_a_slow_count(rows: int, outputs: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.rand(rows, outputs, generator=generator) < 0.01
+    found = tile_open(mask)
+    for i in range(found.shape[0]):
+        for j in range(found.shape[1]):
+            block = mask[16 * i : 16 * i + 16, 16 * j : 16 * j + 16]
+            assert block.numel()
+            assert bool(found[i, j]) == bool(block.any())
+    assert found.shape == (-(-rows // 16), -(-outputs // 16))
+
+
+def test_rows_hold_the_pixels_of_each_image_in_order() -> None:
+    mask = torch.zeros(2, 3, 4, 5, dtype=torch.bool)
+    mask[1, 2, 3, 4] = True
+    assert rows_of(mask, 1).nonzero().tolist() == [[39, 2]]
+    assert rows_of(mask[..., 0], -1).shape == (6, 4)
+
+
+def test_counts_add_up_over_ragged_batches() -> None:
+    generator = torch.Generator().manual_seed(0)
+    masks = [torch.rand(n, 20, 5, 5, generator=generator) < 0.3 for n in (4, 4, 1)]
+    meter = GateMeter()
+    assert meter.read() == Counts()
+    assert meter.read().sparsity == 0.0
+    for mask in masks:
+        meter.count(mask, axis=1)
+    found = meter.read()
+    assert found.outputs == sum(mask.numel() for mask in masks)
+    assert found.open == sum(int(mask.sum()) for mask in masks)
+    # 7, 7 and 2 rows of tiles, with two columns each.
+    assert found.tiles == 2 * (7 + 7 + 2)
+    meter.reset()
+    assert meter.read() == Counts()
+
+
+def test_a_checkpointed_computation_counts_once() -> None:
+    meter = GateMeter()
+
+    def layer(x: torch.Tensor) -> torch.Tensor:
+        meter.count(x > 0, axis=0)
+        return x.sin().square()
+
+    for reentrant in (True, False):
+        meter.reset()
+        x = torch.ones(6, requires_grad=True)
+        y = checkpoint(layer, x, use_reentrant=reentrant)
+        assert isinstance(y, torch.Tensor)
+        y.sum().backward()
+        assert meter.read().outputs == 6
