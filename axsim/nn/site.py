@@ -282,7 +282,7 @@ def _state(weight: Tensor) -> tuple[Any, ...]:
     """
     flat = weight.detach().reshape(-1)
     return (
-        weight._version,
+        0 if weight.is_inference() else weight._version,
         weight.data_ptr(),
         int(torch.hash_tensor(flat).view(torch.int64)),
         float(flat.float() @ _ramp(flat.numel())),
