@@ -13,4 +13,5 @@ from .functional import approx_linear as approx_linear
 from .functional import approx_matmul as approx_matmul
 from .linear import ApproxLinear as ApproxLinear
 from .matmul import ApproxMatmul as ApproxMatmul
+from .spec import ByKind as ByKind
 from .transposed import ApproxConvTranspose2d as ApproxConvTranspose2d

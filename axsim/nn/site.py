@@ -104,6 +104,18 @@ class Site(nn.Module):
             name, numbers = settings_of(form)
             return torch.ops.axsim.site(x, weight, bias, self.handle, name, numbers)
         x, a, w = self.operands(x, weight)
+        return self.multiply_codes(x, weight, bias, a, w, form)
+
+    def multiply_codes(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Operand,
+        w: Operand,
+        form: Form,
+    ) -> Tensor:
+        """The layer's output for operands whose codes are known."""
         product = self.product
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
@@ -116,6 +128,14 @@ class Site(nn.Module):
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
+
+    def fix(
+        self, activation: tuple[Tensor, Tensor], weight: tuple[Tensor, Tensor]
+    ) -> None:
+        """Takes scale and zero point of both operands as an imported layer has them."""
+        self.input_quantizer.fix(*activation)
+        self.weight_quantizer.dynamic = False
+        self.weight_quantizer.fix(*weight)
 
     def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
         """What of `x` is encoded, its codes, and those of the weights."""
@@ -262,7 +282,7 @@ def _state(weight: Tensor) -> tuple[Any, ...]:
     """
     flat = weight.detach().reshape(-1)
     return (
-        weight._version,
+        0 if weight.is_inference() else weight._version,
         weight.data_ptr(),
         int(torch.hash_tensor(flat).view(torch.int64)),
         float(flat.float() @ _ramp(flat.numel())),

@@ -56,8 +56,8 @@ def save_network(
 
     Raises:
         ConversionError: where the network was not returned by `approximate`.
-        ModelError: where an answer or a state has no description, or the folder cannot
-            be written.
+        ModelError: where an importer made the network, an answer or a state has no
+            description, or the folder cannot be written.
 
     Example:
         >>> save_network(net, "coarse", network="digits_resnet")  # doctest: +SKIP
@@ -66,6 +66,12 @@ def save_network(
     # torch.compile wraps the network that was converted.
     net = getattr(net, "_orig_mod", net)
     known, target = plan(net), Path(folder)
+    if known.imported:
+        raise ModelError(
+            f"{type(net).__name__} was imported, with codes that no recipe describes. "
+            "Save its state_dict(); to load it, import the quantised original again "
+            "and call load_state_dict()."
+        )
     _check_states(net)
     _make_folder(target)
     tables = TableFolder(target)
