@@ -21,6 +21,7 @@ from .tables.files import load_multipliers as load_multipliers
 from .tables.multiplier import Multiplier as Multiplier
 
 if TYPE_CHECKING:
+    from . import gating as gating
     from . import kernels as kernels
     from . import nn as nn
     from . import recipes as recipes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .analysis.sweep import sweep as sweep
     from .memory.hooks import compressed_activations as compressed_activations
     from .memory.saved import Saved as Saved
+    from .nn import importers as importers
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -69,6 +71,8 @@ _HOMES = {
     "build_network": ".zoo.networks.factory",
     "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
+    "gating": ".gating",
+    "importers": ".nn.importers",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
     "load_network": ".zoo.converted",
@@ -84,7 +88,7 @@ _HOMES = {
     "sweep": ".analysis.sweep",
     "train": ".training.loop",
 }
-_MODULES = {"kernels", "nn", "plot", "recipes"}
+_MODULES = {"gating", "importers", "kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

@@ -46,8 +46,8 @@ def progress(
         >>> list(progress([1, 2], "counting"))
         [1, 2]
     """
-    # A pipe or a log file wants no bar, one of several processes shows it, and two
-    # at a time would overwrite each other.
+    # A pipe or a log file wants no bar, one of several processes shows it, and two at
+    # a time would overwrite each other.
     if _SHOWN.get() or not (sys.stderr.isatty() and _is_first()):
         yield from items
         return

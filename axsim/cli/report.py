@@ -45,7 +45,7 @@ def report(
         typer.Option("--allow-compile", help="Compile and run .c models."),
     ] = False,
 ) -> None:
-    """Print a table's card, several compared or a sweep, and write an HTML page."""
+    """Show a table, several compared, or a sweep; write a page."""
     command = shlex.join(["axsim", *sys.argv[1:]])
     if len(tables) == 1 and tables[0].endswith(".jsonl"):
         file = Path(tables[0])

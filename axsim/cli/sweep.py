@@ -71,7 +71,7 @@ def sweep(
         list[str] | None, typer.Option(help="Such as fold=1; repeatable.")
     ] = None,
 ) -> None:
-    """Evaluate a network under many tables: a row each, ranked by accuracy."""
+    """Evaluate a network under many tables and rank them."""
     net = ax.build_network(model, **parse_pairs(model_option or []))
     if weights is not None:
         file = ax.shipped_weights(model) if weights == "shipped" else weights

@@ -48,7 +48,7 @@ class Operand:
         numbers = (
             integers(self.raw, self.scheme)
             if mapped is None
-            else mapped[self.raw.int()]
+            else look_up(mapped, self.raw)
         )
         zero = spread(self.zero_point, self.raw, self.scheme)
         return (numbers - zero.float()) * spread(self.scale, self.raw, self.scheme)
@@ -230,7 +230,7 @@ def _terms_over_a(
     total = spread_back(w.values(_on(table.alpha, g)))
     scale = spread(w.scale, w.raw, w.scheme)
     for p, q in _pairs(table.over_a, g):
-        total = total + p[a.raw.int()] * spread_back(q[w.raw.int()] * scale)
+        total.addcmul_(look_up(p, a.raw), spread_back(look_up(q, w.raw) * scale))
     return total
 
 
@@ -245,7 +245,7 @@ def _terms_over_w(
     zero = a.zero_point.reshape(1) % (1 << a.scheme.bits)
 
     def correlate(numbers: Tensor, offset: Tensor | float) -> Tensor:
-        mapped = (numbers[a.raw.int()] - offset) * a.scale
+        mapped = look_up((numbers - offset) * a.scale, a.raw)
         at_zero = float((numbers[zero] - offset) * a.scale)
         border = 0.0 if circuit.skip else at_zero
         x, form = circuit.form.bordered(mapped, border)
@@ -254,8 +254,14 @@ def _terms_over_w(
 
     total = correlate(_on(table.beta, g), a.zero_point.float())
     for s, t in _pairs(table.over_w, g):
-        total = total + t[w.raw.int()] * correlate(s, 0.0)
+        total.addcmul_(look_up(t, w.raw), correlate(s, 0.0))
     return total
+
+
+def look_up(numbers: Tensor, raw: Tensor) -> Tensor:
+    """A number for each code, in the shape of the codes."""
+    # A third of the time that indexing by a tensor takes.
+    return numbers.index_select(0, raw.flatten().int()).view(raw.shape)
 
 
 def _pairs(terms: Any, like: Tensor) -> list[tuple[Tensor, Tensor]]:
