@@ -279,9 +279,9 @@ def _compute(
                 accumulate(engine, lanes, at, o0, rows, k0, k1, shift, sums, used)
             if len(planes):
                 plane = planes[unit * groups + group]
-                sum_window(plane, start, taps, window[: used * vector])
+                sum_window(plane, start, taps, window, used * vector)
             if len(how.scale):
-                finish(sums[:rows, : used * vector], window, how, o0)
+                finish(sums, rows, used * vector, window, how, o0)
             store(sums, out, g, place)
         else:
             for span in range(len(spans)):

@@ -131,7 +131,7 @@ def _block(table: Table) -> Block:
 
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
-    known = _plan(call.table, call.shape, call.wide, torch.get_num_threads())
+    known = plan_of(call.table, call.shape, call.wide, torch.get_num_threads())
     engine = known.engine._replace(
         weights=np.empty(known.packed, np.uint8), codes=call.w
     )
@@ -150,7 +150,7 @@ class _Plan(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _plan(table: Table, shape: Convolution, wide: bool, threads: int) -> _Plan:
+def plan_of(table: Table, shape: Convolution, wide: bool, threads: int) -> _Plan:
     block = _block(table)
     lanes = lay_out(shape, block)
     groups, outputs = shape.groups, shape.outputs // shape.groups

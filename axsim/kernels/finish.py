@@ -79,32 +79,38 @@ def sum_channels(
 
 
 @compiled
-def sum_window(plane: Any, start: int, taps: Any, window: Any) -> None:
+def sum_window(plane: Any, start: int, taps: Any, window: Any, count: int) -> None:
     """window[lane] = sum over the taps of what lies under them in a plane."""
-    window[:] = 0
-    for tap in range(len(taps)):
-        source = plane[start + taps[tap] :]
-        for i in range(len(window)):
-            window[i] += source[i]
+    own = window[:count]
+    own[:] = plane[start + taps[0] : start + taps[0] + count]
+    for tap in range(1, len(taps)):
+        source = plane[start + taps[tap] : start + taps[tap] + count]
+        for i in range(count):
+            own[i] += source[i]
 
 
 @compiled
-def finish(sums: Any, window: Any, how: Finish, first: int) -> None:
-    """Replaces whole sums[outputs, lanes] of outputs from `first` on by float bits.
+def finish(
+    sums: Any, rows: int, count: int, window: Any, how: Finish, first: int
+) -> None:
+    """Replaces whole sums by the bits of real numbers, for outputs from `first` on.
 
     Args:
-        window: int32[lanes], sum(q_a) of each; empty where zero points are 0.
+        sums: int32[outputs, lanes], contiguous; `rows` by `count` of them.
+        window: int32[lanes], sum(q_a) of each; not read where zero points are 0.
     """
-    for row in range(len(sums)):
-        own, o = sums[row], first + row
-        if len(how.zeros):
-            for i in range(len(own)):
-                own[i] -= how.zeros[o] * window[i]
+    corrected, biased = len(how.zeros) > 0, len(how.bias) > 0
+    for row in range(rows):
+        own, o = sums[row, :count], first + row
+        if corrected:
+            zero = how.zeros[o]
+            for i in range(count):
+                own[i] -= zero * window[i]
         scale = how.scale[o]
-        if len(how.bias):
+        if biased:
             bias = how.bias[o]
-            for i in range(len(own)):
+            for i in range(count):
                 own[i] = bits_of(np.float32(own[i]) * scale + bias)
         else:
-            for i in range(len(own)):
+            for i in range(count):
                 own[i] = bits_of(np.float32(own[i]) * scale)

@@ -102,5 +102,8 @@ class Policy(Protocol):
     def join(self, slot: Slot, owner: Slot) -> None:
         """Is told that a slot's tensor is the one kept for another slot."""
 
+    def begin_step(self, indices: Tensor) -> None:
+        """Is told which samples of the data set the next batch has, int64[N]."""
+
     def end_step(self) -> None:
         """Is told that a training step is over."""
