@@ -54,7 +54,7 @@ def eval(
             "or a --recipe."
         )
     chosen = ax.load_data(data, split, **options)
-    how = f", {answers.words}" if prepared.converted else ""
+    how = f", {answers.words}" if answers.words else ""
     say(f"{model}, {weights or 'as built'}{how}, on {chosen}\n")
     say(
         ax.evaluate(
