@@ -39,8 +39,8 @@ def rows(text: str) -> list[list[str]]:
 
 
 def answered(text: str) -> list[str]:
-    """The cells of an evaluation: images, accuracy, interval, loss, agreement."""
-    return next(row for row in rows(text) if row[:1] == ["360"])
+    """The cells of the last evaluation: images, accuracy, interval, loss, agreement."""
+    return [row for row in rows(text) if row[:1] == ["360"]][-1]
 
 
 def test_nothing_named_converts_nothing() -> None:
@@ -176,9 +176,12 @@ def test_options_that_say_nothing_are_refused(options: list[str], message: str) 
 def test_a_network_is_evaluated_under_a_table() -> None:
     result = run("eval", *SHIPPED, "--multiplier", "mul8u_trunc_8", "--layers")
     assert result.exit_code == 0, result.output
-    title, _, head, *summary = result.stdout.splitlines()
+    title, _, _, _, exact, _, how, _, head, *summary = result.stdout.splitlines()
     row = answered(result.stdout)
-    assert ", shipped, --multiplier mul8u_trunc_8, on <digits" in title
+    assert title.startswith("digits_resnet, shipped, on <digits, fold 0 of 5")
+    # First without the table, then with it.
+    assert float(exact.split()[1]) > 99
+    assert how == "--multiplier mul8u_trunc_8"
     assert "agreement" in head
     accuracy, agreement = float(row[1]), float(row[4])
     # The exact network is 99.7 % right, so that hardly more agree than are right.
