@@ -1,4 +1,4 @@
-"""tf-approximate's example: LeNet trained in float32, then under a table from a file."""
+"""tf-approximate's example: LeNet in float32, then under a table from a file."""
 
 from __future__ import annotations
 
