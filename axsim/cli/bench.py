@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,9 @@ def bench(
     out: Annotated[
         Path | None, typer.Option("--json", help="Also write the numbers to a file.")
     ] = None,
+    folder: Annotated[
+        Path, typer.Option("--out", help="Where trained networks are kept.")
+    ] = Path("runs/bench"),
 ) -> None:
     """Measure the speed of one subject and print it as a table."""
     known = subjects()
@@ -30,7 +34,9 @@ def bench(
             f"there is nothing to measure called {subject!r}; there are "
             f"{', '.join(known)}.{close_names(subject, known)}"
         )
-    result = import_module(f"axsim.analysis.bench.{subject}").run(device, threads)
+    run = import_module(f"axsim.analysis.bench.{subject}").run
+    kept = {"folder": folder} if "folder" in inspect.signature(run).parameters else {}
+    result = run(device, threads, **kept)
     say(result)
     if out is not None:
         out.write_text(json.dumps(result.to_dict(), indent=1) + "\n")
