@@ -141,7 +141,8 @@ class Store:
         """
         known = self.find(x, codec)
         if known is not None:
-            self.ledger.share(slot.name, type(codec).__name__)
+            spared = known.entry.place.nbytes
+            self.ledger.share(slot.name, type(codec).__name__, spared)
             policy.join(slot, known.entry.slot)
             return known
         bits = policy.bits(slot, x)
