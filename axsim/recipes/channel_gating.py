@@ -35,8 +35,8 @@ def channel_gating(
     The first convolution of every residual block computes one of `parts` groups of its
     input channels, and adds the others where the result, normalised by channel, is
     above its output channel's threshold. Values stay real numbers unless `quant` or
-    `mul` says otherwise. Train with `plan=ax.plan(net)`, which adds the gate loss, and with
-    `decay_vectors=False`, which leaves the thresholds out of the weight decay.
+    `mul` says otherwise. Train with `plan=ax.plan(net)`, which adds the gate loss, and
+    with `decay_vectors=False`, which leaves the thresholds out of the weight decay.
 
     Args:
         parts: groups of input channels; the base is one of them.
