@@ -6,7 +6,7 @@ import inspect
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ def bench(
         )
     run = import_module(f"axsim.analysis.bench.{subject}").run
     taken = inspect.signature(run).parameters
-    kept = {"folder": folder} if "folder" in taken else {}
+    kept: dict[str, Any] = {"folder": folder} if "folder" in taken else {}
     asked = {"model": model, "multipliers": multipliers, "batch": batch}
     for name, value in asked.items():
         if value is None:

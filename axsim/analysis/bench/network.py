@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -172,10 +172,13 @@ def _describe(
     seconds = median(taken[name])
     pairs = zip(taken[name], taken[FLOAT], strict=True)
     apart = [_take_apart(*call, repeats) for call in _calls(net, x)]
-    codes, layout, products = (sum(part[i] for part in apart) for i in range(3))
+    paths = tuple(dict.fromkeys(path for *_, path in apart))
+    codes = sum(codes for codes, *_ in apart)
+    layout = sum(layout for _, layout, *_ in apart)
+    products = sum(products for *_, products, _ in apart)
     rest = max(0.0, seconds - codes - layout - products)
     return Timing(
-        name, rank, tuple(dict.fromkeys(part[3] for part in apart)), seconds,
+        name, rank, paths, seconds,
         median(own / float32 for own, float32 in pairs),
         Parts(codes, layout, products, rest),
     )  # fmt: skip
@@ -194,7 +197,7 @@ def _calls(net: nn.Module, x: Tensor) -> list[tuple[Site, WeightedLayer, Tensor]
 
 
 @contextmanager
-def _hooks(net: nn.Module, note: Callable[..., None]) -> Iterator[None]:
+def _hooks(net: nn.Module, note: Callable[..., None]) -> Generator[None]:
     layers = [m for m in net.modules() if isinstance(m, WeightedLayer) and m.site]
     handles = [layer.register_forward_pre_hook(note) for layer in layers]
     try:
