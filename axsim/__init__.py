@@ -21,6 +21,7 @@ from .tables.files import load_multipliers as load_multipliers
 from .tables.multiplier import Multiplier as Multiplier
 
 if TYPE_CHECKING:
+    from . import gating as gating
     from . import kernels as kernels
     from . import nn as nn
     from . import recipes as recipes
@@ -70,6 +71,7 @@ _HOMES = {
     "build_network": ".zoo.networks.factory",
     "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
+    "gating": ".gating",
     "importers": ".nn.importers",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
@@ -86,7 +88,7 @@ _HOMES = {
     "sweep": ".analysis.sweep",
     "train": ".training.loop",
 }
-_MODULES = {"importers", "kernels", "nn", "plot", "recipes"}
+_MODULES = {"gating", "importers", "kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

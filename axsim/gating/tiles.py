@@ -6,35 +6,48 @@ blocks that are closed as a whole bounds what can be skipped there.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 SIDE = 16
 
 
-def tile_open(mask: Tensor) -> Tensor:
-    """Which tiles have an open output.
-
-    Args:
-        mask: bool[M, O], outputs in rows of pixels.
-
-    Returns:
-        bool[ceil(M / 16), ceil(O / 16)]; tiles at the edge are smaller.
-
-    Example:
-        >>> tile_open(torch.eye(17, dtype=torch.bool)).tolist()
-        [[True, False], [False, True]]
-    """
-    rows, outputs = mask.shape
-    padded = F.pad(mask, (0, -outputs % SIDE, 0, -rows % SIDE))
-    return padded.view(-(-rows // SIDE), SIDE, -(-outputs // SIDE), SIDE).any(3).any(1)
-
-
-def rows_of(mask: Tensor, axis: int) -> Tensor:
-    """A mask over outputs as rows of pixels, its output channels last.
+def open_runs(mask: Tensor, axis: int) -> Tensor:
+    """Which runs of 16 pixels, counted over all images, have an open output.
 
     Args:
         mask: bool, of any dimensions.
         axis: the dimension of the output channels.
+
+    Returns:
+        bool[ceil(M / 16), O]; the last run may be shorter.
+
+    Example:
+        >>> open_runs(torch.eye(17, dtype=torch.bool), axis=1).sum(1).tolist()
+        [16, 1]
     """
-    return mask.movedim(axis, -1).reshape(-1, mask.shape[axis])
+    pixels = mask.select(axis, 0)[0].numel() if axis == 1 else 0
+    if pixels and pixels % SIDE == 0 and mask.is_contiguous():
+        # Sixteen flags are two words of 64 bits.
+        words = mask.view(*mask.shape[:2], pixels).view(torch.int64)
+        runs = words.view(*mask.shape[:2], -1, 2)
+        opened = (runs[..., 0] | runs[..., 1]) != 0
+        return opened.movedim(1, -1).reshape(-1, mask.shape[1])
+    rows = mask.movedim(axis, -1).reshape(-1, mask.shape[axis])
+    padded = F.pad(rows, (0, 0, 0, -len(rows) % SIDE))
+    return padded.view(-1, SIDE, rows.shape[1]).any(1)
+
+
+def open_tiles(runs: Tensor) -> Tensor:
+    """Which tiles have an open output, from the runs of their channels.
+
+    Args:
+        runs: bool[R, O].
+
+    Returns:
+        bool[R, ceil(O / 16)]; the last column of tiles may be narrower.
+    """
+    outputs = runs.shape[1]
+    padded = F.pad(runs, (0, -outputs % SIDE))
+    return padded.view(len(runs), -1, SIDE).any(2)

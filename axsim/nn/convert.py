@@ -18,10 +18,11 @@ from ..quant.processes import synchronise
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from .fold import Folded, fold_batch_norms
+from .gates import gates_of
 from .layer import ApproxLayer
 from .linear import ApproxLinear
 from .modes import evaluating
-from .plan import ATTRIBUTE, Plan, gates_of, probe
+from .plan import ATTRIBUTE, Plan, probe
 from .recipe import Answers, Recipe, recipe, resolve
 from .saved.kinds import SAVING
 from .saved.network import keep_rest, own_policies, policies_of, saved_answers
@@ -113,14 +114,11 @@ def approximate(
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(left_exact(net))
-    found = (
-        Plan(exact=tuple(exact), gates=gates_of(net))
-        if sample is None
-        else probe(net, exact, sample)
-    )
+    found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
     keep_rest(net, saved, store)
     found.store, found.policies = store, policies_of(saved)
-    found.folded = folded
+    found.folded, found.gates = folded, gates_of(net)
+    found.reset_gates()
     setattr(net, ATTRIBUTE, found)
     return net
 

@@ -33,7 +33,7 @@ from .pieces import Piece, Sums
 from .product import Operand, operand_gradients, passed, result_type
 from .signs import table_for
 from .site import Site, mark_nan
-from .skipping import open_sums
+from .skipping import add_rest
 from .spec import LayerSpec, Product
 
 
@@ -92,11 +92,8 @@ class _Call:
     form: SplitForm
     unit: GateUnit
 
-    def score(
-        self, total: Tensor, scale: Tensor, kind: torch.dtype, stats: Statistics | None
-    ) -> Tensor:
-        """What the gate judges: the base in real numbers, normalised where asked."""
-        base = total.to(kind) * scale
+    def score(self, base: Tensor, stats: Statistics | None) -> Tensor:
+        """What the gate judges: the base, normalised where asked."""
         return base if stats is None else stats.normalised(base, self.form.channel_axis)
 
     def limit(self, threshold: Tensor | None) -> Tensor | None:
@@ -120,14 +117,12 @@ class _Gated(torch.autograd.Function):
         kind = torch.promote_types(x.dtype, torch.float32)
         total = sums.of_base(a, w, form)
         scale = form.per_output(a.scale * w.scale)
-        stats = None
-        if unit.gate.decide.normalise:
-            stats = unit.statistics(total.to(kind) * scale, form.channel_axis)
-        score = call.score(total, scale, kind, stats)
+        base = total.to(kind).mul_(scale)
+        stats = unit.statistics(base, form.channel_axis)
+        score = call.score(base, stats)
         mask = unit.gate.decide.open(score, call.limit(threshold))
         unit.meter.count(mask, form.channel_axis)
-        rest = open_sums(sums, a, w, form, mask)
-        y = torch.where(mask, total + rest, total).to(kind).mul_(scale)
+        y = add_rest(base, total, sums, a, w, form, mask)
         if bias is not None:
             y.add_(form.per_output(bias.to(kind)))
         if any(ctx.needs_input_grad):
@@ -161,14 +156,15 @@ def _through_gate(g: Tensor, kept: _Kept) -> tuple[Tensor, Tensor | None]:
     form, sums, decide = call.form, call.sums, call.unit.gate.decide
     scale = form.per_output(a.scale * w.scale)
     limit = call.limit(kept.threshold)
-    score = call.score(sums.of_base(a, w, form), scale, g.dtype, stats)
+    total = sums.of_base(a, w, form)
+    score = call.score(total.to(g.dtype).mul_(scale), stats)
     reach = decide.reaches(score, limit)
-    rest = (
-        sums.of_rest(a, w, form)
-        if reach is None
-        else open_sums(sums, a, w, form, reach)
-    )
-    t = g * (rest.to(g.dtype) * scale) * decide.slope(score, limit)
+    if reach is None:
+        rest = sums.of_rest(a, w, form).to(g.dtype).mul_(scale)
+    else:
+        none = torch.zeros_like(g), torch.zeros_like(total)
+        rest = add_rest(*none, sums, a, w, form, reach)
+    t = g * rest * decide.slope(score, limit)
     over_threshold = None if limit is None else -form.bias_gradient(t)
     return g + _through_statistics(t, score, stats, form.channel_axis), over_threshold
 

@@ -11,6 +11,7 @@ so the shares of all pieces add up to the ungated layer's sum, to the bit.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import torch
@@ -52,7 +53,7 @@ class Piece:
         """
         return self.part.digits is None or self.part.digits.high
 
-    @property
+    @cached_property
     def peak(self) -> int:
         """A bound of what one product counts for."""
         return (int(abs(self.mul.table).max()) + CORRECTION) << self.shift
@@ -119,9 +120,12 @@ class Sums:
         found = [
             self.circuit(piece, form)
             .accumulate(piece.input(a, axis), piece.weights(w))
-            .to(kind) << piece.shift
+            .to(kind)
             for piece in pieces
-        ]  # fmt: skip
+        ]
+        for piece, each in zip(pieces, found, strict=True):
+            if piece.shift:
+                each.bitwise_left_shift_(piece.shift)
         return found[0] if len(found) == 1 else torch.cat(found, axis)
 
 

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ConversionError
-from ..gating.bits import Bits
-from ..gating.report import GateLine, GateReport
+from ..gating.report import GateReport
 from ..gating.unit import GateUnit
 from ..memory.policy import Policy
 from ..memory.store import Store
 from ..tables.cost import Cost
 from .cost import Energy, energy_of
 from .fold import Folded
+from .gates import gate_line, gated_costs
 from .layer import ApproxLayer
 from .modes import evaluating
 from .saved.measuring import is_due, measure
@@ -42,7 +42,7 @@ class Plan:
             "module: operation".
         costs: of one product at each site whose circuit has one.
         folded: batch norms that became part of the layer before.
-        gates: of gated layers, by the layer's name.
+        gates: what decides which products are formed, by layer.
         store: keeps what layers save for the backward pass, and accounts for it.
         policies: that choose the bits of it.
         imported: whether an importer made the network; no recipe makes it again.
@@ -60,8 +60,11 @@ class Plan:
 
     @property
     def energy(self) -> Energy:
-        """Energy of one sample; nothing where no sample was run."""
-        return energy_of(self.products, self.costs)
+        """Energy of one sample; nothing where no sample was run.
+
+        Gated layers count as far as their gates were open since `reset_gates`.
+        """
+        return energy_of(self.products, gated_costs(self.gates, self.costs))
 
     def penalty(self) -> Tensor:
         """What is added to the loss of training: the gate loss of all layers."""
@@ -108,31 +111,16 @@ class Plan:
             all_processes: sum the counts over the processes that train together, all
                 of which must then call this.
         """
-        lines = [
-            _gate_line(name, unit, self._products_of(name), all_processes)
+        lines = (
+            gate_line(name, unit, self.products, all_processes)
             for name, unit in self.gates.items()
-        ]
+        )
         return GateReport(tuple(lines), sum(self.products.values()))
 
     def reset_gates(self) -> None:
         """Lets all gates count anew."""
         for unit in self.gates.values():
             unit.meter.reset()
-
-    def _products_of(self, name: str) -> int:
-        """For one sample; of a layer on codes its site knows them."""
-        return self.products.get(f"{name}.site", self.products.get(name, 0))
-
-
-def _gate_line(
-    name: str, unit: GateUnit, products: int, all_processes: bool
-) -> GateLine:
-    shape, split = unit.shape, unit.gate.split
-    whole = shape.codes.bits if shape.codes else 0
-    bits = (whole, split.msb) if isinstance(split, Bits) else None
-    counts = unit.meter.read(all_processes)
-    work = split.base_work(shape)
-    return GateLine(name, str(unit.gate), products, work, counts, bits)
 
 
 def plan(net: nn.Module) -> Plan:
@@ -159,7 +147,6 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         x: one sample.
     """
     sites = {name: m for name, m in net.named_modules() if isinstance(m, Site)}
-    gates = gates_of(net)
     watch = _Watch(net, exact)
     for site in sites.values():
         site.counted = 0
@@ -172,11 +159,7 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
             site.counted = None
         watch.remove()
     products = {**counted, **watch.products}
-    found = Plan(
-        products, tuple(exact), tuple(watch.unreached), site_costs(net), gates=gates
-    )
-    found.reset_gates()
-    return found
+    return Plan(products, tuple(exact), tuple(watch.unreached), site_costs(net))
 
 
 def site_costs(net: nn.Module) -> dict[str, Cost | None]:
@@ -185,15 +168,6 @@ def site_costs(net: nn.Module) -> dict[str, Cost | None]:
         name: module.product.table.cost
         for name, module in net.named_modules()
         if isinstance(module, Site)
-    }
-
-
-def gates_of(net: nn.Module) -> dict[str, GateUnit]:
-    """The gates of a network, by their layers' names."""
-    return {
-        name.rpartition(".")[0]: module
-        for name, module in net.named_modules()
-        if isinstance(module, GateUnit)
     }
 
 

@@ -1,9 +1,9 @@
 """Skipping: the rest of a gated layer for open tiles only.
 
-Outputs are rows of pixels by output channels. Channels that are closed everywhere are
-left out first; of what remains, blocks of 16 pixels by 16 channels that hold no open
-output are. The pixels of the others are gathered with what they see, and one matrix
-product on the layer's own path computes each column of blocks.
+Output channels that are closed everywhere are left out first; of what remains, blocks
+of 16 pixels by 16 channels that hold no open output are. What the pixels of the others
+see is gathered, and a convolution of one tap on the layer's own path computes each
+column of blocks.
 """
 
 from __future__ import annotations
@@ -11,39 +11,48 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..gating.tiles import SIDE, rows_of, tile_open
+from ..gating.tiles import SIDE, open_runs, open_tiles
+from ..kernels.open import Goal, Windows
 from .forms import ConvolutionForm, LinearForm, SplitForm
 from .pieces import Piece, Sums
 from .product import Operand
 
 # With more open tiles than this, gathering costs what it saves.
-MOST_OPEN = 0.5
+MOST_OPEN = 0.3
+# Of the gathered pixels: one tap, every pixel an output.
+ONE_TAP = ConvolutionForm((1,), (0,), (1,), 1)
 
 
-def open_sums(
-    sums: Sums, a: Operand, w: Operand, form: SplitForm, wanted: Tensor
-) -> Tensor:
-    """The rest's sums where they are wanted; elsewhere they are any number.
+def add_rest(
+    base: Tensor, total: Tensor, sums: Sums, a: Operand, w: Operand, form: SplitForm,
+    wanted: Tensor,
+) -> Tensor:  # fmt: skip
+    """Adds the rest where it is wanted.
 
     Args:
+        base: the base in real numbers; overwritten.
+        total: the integer sums that it stands for.
         sums: of the layer.
         a, w: its operands.
         form: its form.
         wanted: bool, shaped like the output.
+
+    Returns:
+        `base` where nothing is wanted, elsewhere what the sums of both stand for.
     """
-    if not _can_skip(sums, form, wanted):
-        return sums.of_rest(a, w, form)
-    axis, kind = form.channel_axis, sums.kind(w.raw.shape)
-    rows = rows_of(wanted, axis)
-    out = torch.zeros(rows.shape, dtype=kind)
-    for piece in sums.rest:
-        first, end = piece.part.outputs
-        tiles = tile_open(rows[:, first:end])
-        if float(tiles.float().mean()) > MOST_OPEN:
-            return sums.of_rest(a, w, form)
-        _fill(out[:, first:end], rows[:, first:end], piece, sums, a, w, form)
-    lead = wanted.movedim(axis, -1).shape
-    return out.view(lead).movedim(-1, axis)
+    scale = form.per_output(a.scale * w.scale)
+    if total.is_contiguous() and _can_skip(sums, form, wanted):
+        runs = open_runs(wanted, form.channel_axis)
+        columns = [_columns(piece, runs) for piece in sums.rest]
+        tiles = torch.cat([tiles.reshape(-1) for _, tiles in columns])
+        if float(tiles.float().mean()) <= MOST_OPEN:
+            units = (a.scale * w.scale).to(base.dtype).expand(w.raw.shape[0])
+            goal = Goal(base, total, wanted, units.contiguous())
+            for piece, (outputs, tiles) in zip(sums.rest, columns, strict=True):
+                _add_tiles(goal, outputs, tiles, piece, sums, a, w, form)
+            return base
+    both = total.add_(sums.of_rest(a, w, form)).to(base.dtype).mul_(scale)
+    return torch.where(wanted, both, base)
 
 
 def _can_skip(sums: Sums, form: SplitForm, wanted: Tensor) -> bool:
@@ -56,52 +65,52 @@ def _can_skip(sums: Sums, form: SplitForm, wanted: Tensor) -> bool:
     return isinstance(form, LinearForm)
 
 
-def _fill(
-    out: Tensor, wanted: Tensor, piece: Piece, sums: Sums, a: Operand, w: Operand,
-    form: SplitForm,
+def _columns(piece: Piece, runs: Tensor) -> tuple[Tensor, Tensor]:
+    """A piece's channels that are open somewhere, and bool[R, T]: their open tiles.
+
+    Of no such channels there is one column of closed tiles.
+    """
+    first, end = piece.part.outputs
+    mine = runs[:, first:end]
+    outputs = mine.any(0).nonzero()[:, 0]
+    share = len(outputs) / (end - first)
+    tiles = open_tiles(mine[:, outputs] if share < 1 else mine)
+    return outputs, tiles if len(outputs) else runs.new_zeros(len(runs), 1)
+
+
+def _add_tiles(
+    goal: Goal, outputs: Tensor, tiles: Tensor, piece: Piece, sums: Sums,
+    a: Operand, w: Operand, form: SplitForm,
 ) -> None:  # fmt: skip
-    """Writes a piece's sums into the open tiles of out[rows, outputs]."""
-    outputs = wanted.any(0).nonzero()[:, 0]
-    if not len(outputs):
-        return
-    tiles = tile_open(wanted[:, outputs])
-    weights = piece.weights(w)
-    seen = piece.input(a, form.channel_axis)
-    pixels = _pixels(tiles.any(1), len(wanted))
+    """Adds a piece's sums in its open tiles."""
+    axis, total = form.channel_axis, goal.total
+    pixels, depth = total.numel() // total.shape[axis], total.stride(axis)
+    weights, seen = piece.weights(w), piece.input(a, axis)
     zero = int(seen.zero_point) % (1 << seen.scheme.bits)
-    windows = form.windows(seen.raw, weights.raw.shape, zero)
-    gathered = _gather(windows, pixels, form)
-    place = torch.empty(len(wanted), dtype=torch.long)
-    place[pixels] = torch.arange(len(pixels))
-    circuit = sums.circuit(piece, LinearForm())
+    windows = Windows(form.windows(seen.raw.contiguous(), weights.raw.shape, zero))
+    circuit = sums.circuit(piece, ONE_TAP)
     for column in range(tiles.shape[1]):
+        mine = _pixels(tiles[:, column], pixels)
+        if not len(mine):
+            continue
         chosen = outputs[column * SIDE : (column + 1) * SIDE]
-        mine = _pixels(tiles[:, column], len(wanted))
-        whole = len(mine) == len(pixels)
-        rows = gathered if whole else gathered[place[mine]]
-        operand = Operand(rows, seen.scale, seen.zero_point, seen.scheme)
-        found = circuit.accumulate(operand, _rows(weights, chosen))
-        out[mine[:, None], chosen] = found.to(out.dtype) << piece.shift
+        gathered = windows.gather(mine)[None]
+        found = circuit.accumulate(
+            Operand(gathered, seen.scale, seen.zero_point, seen.scheme),
+            _rows(weights, chosen),
+        )[0].to(total.dtype)
+        images = mine // depth * (depth * total.shape[axis]) + mine % depth
+        goal.add(found, images, chosen + piece.part.outputs[0], depth, piece.shift)
 
 
-def _pixels(tiles: Tensor, rows: int) -> Tensor:
-    """The rows of open tiles."""
-    starts = tiles.nonzero() * SIDE
-    every = (starts + torch.arange(SIDE)).reshape(-1)
-    return every[every < rows]
-
-
-def _gather(windows: Tensor, pixels: Tensor, form: SplitForm) -> Tensor:
-    """uint8[len(pixels), K]: what some of the pixels see."""
-    if isinstance(form, LinearForm):
-        return windows[pixels]
-    lead = windows.dim() // 2
-    places = torch.unravel_index(pixels, windows.shape[:lead])
-    return windows[places].reshape(len(pixels), -1)
+def _pixels(tiles: Tensor, count: int) -> Tensor:
+    """The pixels of open tiles."""
+    every = (tiles.nonzero() * SIDE + torch.arange(SIDE)).reshape(-1)
+    return every[every < count]
 
 
 def _rows(w: Operand, chosen: Tensor) -> Operand:
-    """The weights of some outputs, each as a row."""
+    """The weights of some outputs, each as a kernel of one tap."""
     each = w.scheme.axis is not None
     scale, zero = (t[chosen] if each else t for t in (w.scale, w.zero_point))
-    return Operand(w.raw[chosen].flatten(1), scale, zero, w.scheme)
+    return Operand(w.raw[chosen].flatten(1)[..., None], scale, zero, w.scheme)

@@ -86,10 +86,12 @@ def summary(net: nn.Module) -> Summary:
         ConversionError: for another network.
     """
     known = plan(net)
+    items = {item.name: item for item in known.energy.items}
     lines: list[Line] = []
     for name, module in net.named_modules():
         if isinstance(module, Site):
-            lines.append(_of_site(net, name, module, known.products.get(name, 0)))
+            item = items.get(name, Item(name, 0, module.product.table.cost))
+            lines.append(_of_site(net, item, module))
         elif name in known.exact:
             count = known.products.get(name, 0)
             kind, gate = type(module).__name__, _gate_of(module)
@@ -97,7 +99,8 @@ def summary(net: nn.Module) -> Summary:
     return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
-def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
+def _of_site(net: nn.Module, item: Item, site: Site) -> Line:
+    name = item.name
     owner, _, last = name.rpartition(".")
     if last == "site":
         name = owner
@@ -106,10 +109,9 @@ def _of_site(net: nn.Module, name: str, site: Site, products: int) -> Line:
     kind = type(net.get_submodule(owner)).__name__
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
-    cost = site.product.table.cost
-    energy = Item(name, products, cost).energy
     gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
-    return Line(name, kind, codes, str(site.product), products, cost, energy, gate)
+    return Line(name, kind, codes, str(site.product), item.products, item.cost,
+                item.energy, gate)  # fmt: skip
 
 
 def _gate_of(layer: nn.Module) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.checkpoint import checkpoint
 
 from axsim.gating.meter import Counts, GateMeter
-from axsim.gating.tiles import rows_of, tile_open
+from axsim.gating.tiles import open_runs, open_tiles
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
 def test_tiles_are_those_of_a_slow_count(rows: int, outputs: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     mask = torch.rand(rows, outputs, generator=generator) < 0.01
-    found = tile_open(mask)
+    found = open_tiles(open_runs(mask, 1))
     for i in range(found.shape[0]):
         for j in range(found.shape[1]):
             block = mask[16 * i : 16 * i + 16, 16 * j : 16 * j + 16]
@@ -24,11 +25,15 @@ def test_tiles_are_those_of_a_slow_count(rows: int, outputs: int, seed: int) -> 
     assert found.shape == (-(-rows // 16), -(-outputs // 16))
 
 
-def test_rows_hold_the_pixels_of_each_image_in_order() -> None:
-    mask = torch.zeros(2, 3, 4, 5, dtype=torch.bool)
-    mask[1, 2, 3, 4] = True
-    assert rows_of(mask, 1).nonzero().tolist() == [[39, 2]]
-    assert rows_of(mask[..., 0], -1).shape == (6, 4)
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 4, 8), (3, 3, 16), (1, 20, 8, 8)])
+def test_runs_hold_the_pixels_of_each_image_in_order(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    mask = torch.rand(shape, generator=generator) < 0.05
+    rows = mask.movedim(1, -1).reshape(-1, shape[1])
+    expected = [bool(run.any()) for o in rows.T for run in o.split(16)]
+    assert open_runs(mask, 1).T.reshape(-1).tolist() == expected
+    last = mask.movedim(1, -1).contiguous()
+    assert open_runs(last, -1).T.reshape(-1).tolist() == expected
 
 
 def test_counts_add_up_over_ragged_batches() -> None:

@@ -113,7 +113,8 @@ class Greedy(Policy):
 
         Gradients that overflowed, as they do under loss scaling, change nothing.
         """
-        norms = gradients.output.detach().flatten(1).float().square().sum(1)
+        each = gradients.output.detach().flatten(1)
+        norms = torch.linalg.vector_norm(each, dim=1, dtype=torch.float32).square()
         if self.by_sample_index:
             self._remember(slot, norms)
         else:

@@ -1,0 +1,233 @@
+"""What gates cost in accuracy on the digits, beside the controls that they must beat.
+
+Every method begins with the same network, trained in float32, and is then trained for a
+few epochs more. Figures are pooled over folds and seeds, differences are paired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from ... import recipes
+from ...console import text_table
+from ...gating.gate import Gate
+from ...gating.oracles import Closed, Random
+from ...gating.report import GateReport
+from ...nn.convert import approximate
+from ...nn.plan import plan
+from ...nn.recipe import Recipe, recipe
+from ...nn.spec import LayerSpec, Quant, Rule
+from ...quant.scheme import Scheme
+from ...training.evaluation import Evaluation, evaluate
+from ...training.loop import train
+from ...training.settings import TrainSettings
+from ...zoo.networks.factory import build_network
+from ..pooled import Case, Difference, Pooled, paired_difference, pooled_runs
+from .kernels import use_threads
+
+NETWORK = "digits_resnet"
+GATED, QUANTISED, BOTH = r".+\.conv1", r".+\.conv2", r".+\.conv[12]"
+# Digits learn in so few steps that thresholds must be pulled harder than on CIFAR.
+PRECISION = recipes.precision_gating(3, 8, 2, target=4.0, weight=0.1)
+CHANNEL = recipes.channel_gating(4, gated=BOTH, start=0.5, target=2.0, weight=1e-3)
+FIRST = TrainSettings(epochs=15, lr=0.1)
+MORE = TrainSettings(epochs=8, lr=0.02, decay_vectors=False)
+FLOAT, EIGHT, THREE, TWO = (
+    "float32",
+    "uniform 8 bits",
+    "uniform 3 bits",
+    "uniform 2 bits",
+)
+PG, RANDOM, HIGH = "precision gating 3/2", "random gate, as sparse", "high 2 of 3 bits"
+CG = "channel gating, 4 parts"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method.
+
+    Args:
+        name: of the method.
+        accuracy: share of right answers, 0 to 1.
+        sparsity, bits, work: of the gated layers and of the network; None without.
+        beside: what it is compared with.
+        difference: in points; None for the first.
+    """
+
+    name: str
+    accuracy: float
+    sparsity: float | None
+    bits: float | None
+    work: float | None
+    beside: str
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class GatesBench:
+    """All methods; prints as a table."""
+
+    lines: tuple[Line, ...]
+    folds: int
+    seeds: int
+
+    def __str__(self) -> str:
+        head = ("method", "accuracy %", "closed %", "bits", "work", "points", "beside")
+        rows = [
+            (n.name, f"{100 * n.accuracy:.2f}", _percent(n.sparsity), _number(n.bits),
+             "-" if n.work is None else f"{1 / n.work:.2f}x less",
+             n.difference or "-", n.beside)
+            for n in self.lines
+        ]  # fmt: skip
+        table = text_table(rows, head, left=("method", "beside"))
+        return (
+            f"{table}\n\n{NETWORK}, {self.folds} folds x {self.seeds} seeds of the "
+            "digits, pooled. points: paired difference with its 95 % interval; closed: "
+            "of the gated layers' outputs; work: of the network, a product of few bits "
+            "counting as part of one."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers, ready for JSON."""
+        return asdict(self)
+
+
+def run(
+    device: str = "cpu",
+    threads: int = 1,
+    folds: int = 5,
+    seeds: int = 3,
+    first: TrainSettings = FIRST,
+    more: TrainSettings = MORE,
+) -> GatesBench:
+    """Trains every method on every fold with every seed.
+
+    Args:
+        device: "cpu" or "cuda".
+        threads: of the CPU.
+        folds, seeds: how many.
+        first, more: how the float network and then each method is trained.
+    """
+    reports: dict[str, list[GateReport]] = {}
+
+    def one(case: Case) -> dict[str, Evaluation]:
+        seeded = (replace(s, seed=case.seed, device=device) for s in (first, more))
+        found = _Trainer(case, *seeded).all()
+        for name, (_, report) in found.items():
+            reports.setdefault(name, []).append(report)
+        return {name: evaluation for name, (evaluation, _) in found.items()}
+
+    with use_threads(threads):
+        pooled = pooled_runs(one, folds, seeds)
+    return GatesBench(_lines(pooled, reports), folds, seeds)
+
+
+class _Trainer:
+    """All methods on one case.
+
+    Args:
+        case: the images.
+        first, more: how to train.
+    """
+
+    def __init__(self, case: Case, first: TrainSettings, more: TrainSettings) -> None:
+        self.case, self.more = case, more
+        torch.manual_seed(case.seed)
+        self.net = build_network(NETWORK)
+        train(self.net, case.train, first, progress=_quiet)
+
+    def all(self) -> dict[str, tuple[Evaluation, GateReport]]:
+        """An evaluation of each method and what its gates counted there."""
+        found = {FLOAT: (self._evaluated(self.net), GateReport(()))}
+        for bits, name in ((8, EIGHT), (3, THREE), (2, TWO)):
+            found[name] = self._trained(_uniform(bits))
+        found[PG] = self._trained(PRECISION)
+        share = 1 - found[PG][1].sparsity
+        found[RANDOM] = self._trained(_gated_by(Random(share)))
+        found[HIGH] = self._trained(_gated_by(Closed()))
+        found[CG] = self._trained(CHANNEL)
+        return found
+
+    def _trained(self, rules: Recipe) -> tuple[Evaluation, GateReport]:
+        net = approximate(self.net, rules, calibration=[self.case.train.images[:1]])
+        known = plan(net)
+        train(net, self.case.train, self.more, plan=known, progress=_quiet)
+        known.reset_gates()
+        return self._evaluated(net), known.gate_report()
+
+    def _evaluated(self, net: nn.Module) -> Evaluation:
+        return evaluate(net, self.case.test, device=self.more.device, progress=_quiet)
+
+
+def _uniform(bits: int) -> Recipe:
+    """The codes of precision gating without a gate."""
+    quant = _codes()
+    codes = replace(quant, activation=Scheme(bits, symmetric=True))
+    return recipe([Rule(BOTH, LayerSpec(codes))])
+
+
+def _gated_by(decide: Random | Closed) -> Recipe:
+    """The layers of precision gating with a gate that knows nothing."""
+    first, others = PRECISION[0]
+    spec = first.answers()
+    gate = replace(_present(spec.gate), decide=decide)
+    return recipe([Rule(first.pattern, replace(spec, gate=gate)), others])
+
+
+def _codes() -> Quant:
+    quant = PRECISION[0][0].answers().quant
+    if quant is None:
+        raise ValueError("precision gating without codes")
+    return quant
+
+
+def _present(gate: Gate | None) -> Gate:
+    if gate is None:
+        raise ValueError("a gated layer without a gate")
+    return gate
+
+
+def _lines(
+    pooled: dict[str, Pooled], reports: dict[str, list[GateReport]]
+) -> tuple[Line, ...]:
+    beside = {EIGHT: FLOAT, THREE: FLOAT, TWO: THREE, PG: THREE, RANDOM: PG, HIGH: PG,
+              CG: FLOAT}  # fmt: skip
+    pairs = [(name, beside.get(name, "")) for name in pooled] + [(PG, TWO)]
+    return tuple(_line(name, other, pooled, reports[name]) for name, other in pairs)
+
+
+def _line(
+    name: str, other: str, pooled: dict[str, Pooled], reports: list[GateReport]
+) -> Line:
+    gated = [report for report in reports if report.lines]
+    sparsity = bits = work = None
+    if gated:
+        total = _total(gated)
+        sparsity, bits, work = total.sparsity, total.average_bits, total.work
+    difference = paired_difference(pooled[name], pooled[other]) if other else None
+    return Line(name, pooled[name].accuracy, sparsity, bits, work, other, difference)
+
+
+def _total(reports: list[GateReport]) -> GateReport:
+    """The counts of all folds and seeds together."""
+    lines = [
+        replace(same[0], counts=sum((n.counts for n in same[1:]), same[0].counts))
+        for same in zip(*(report.lines for report in reports), strict=True)
+    ]
+    return GateReport(tuple(lines), reports[0].products)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _quiet(done: int, total: int, note: str) -> None:
+    """No bar for each of many trainings."""

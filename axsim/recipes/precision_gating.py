@@ -1,0 +1,72 @@
+"""precision_gating: high bits first, low bits where the high ones are promising."""
+
+from __future__ import annotations
+
+from ..gating.bits import Bits
+from ..gating.gate import Gate
+from ..gating.threshold import Threshold
+from ..nn.recipe import Recipe, recipe
+from ..nn.spec import LayerSpec, Product, Quant, Rule
+from ..quant.scheme import PerAxis, Scheme
+from ..tables.multiplier import Multiplier
+
+FIRST = r".+\.conv1"
+OTHERS = r".+\.conv[2-9]"
+
+
+def precision_gating(
+    activation_bits: int = 3,
+    weight_bits: int = 8,
+    msb: int = 2,
+    *,
+    target: float = 1.0,
+    weight: float = 1e-3,
+    squared: bool = False,
+    alpha: float = 5.0,
+    start: float = 0.0,
+    sparse: bool = True,
+    pact: float | None = 6.0,
+    gated: str = FIRST,
+    quantised: str | None = OTHERS,
+    mul: Multiplier | Product | None = None,
+    rest: Multiplier | None = None,
+) -> Recipe:
+    """A recipe for precision gating (Zhang et al., ICLR 2020), trained end to end.
+
+    The first convolution of every residual block computes the high bits of its input,
+    and adds the low bits where the result is above its output channel's threshold; the
+    block's other convolutions have the same codes and no gate. Train the network that
+    `approximate` returns with `plan=ax.plan(net)`, which adds the gate loss.
+
+    Args:
+        activation_bits: of the whole codes of activations, which must not be negative.
+        weight_bits: of the signed codes of weights, per output channel.
+        msb: of the base, fewer than `activation_bits`.
+        target: where the gate loss pulls the thresholds; higher closes more.
+        weight: of the gate loss.
+        squared: weight * sum of squares, instead of the unsquared norm.
+        alpha: steepness of the gate's surrogate gradient.
+        start: first threshold.
+        sparse: leave out the gate's gradient where it is closed.
+        pact: the first clip of PACT; None for ranges from calibration.
+        gated: pattern of the gated layers' names.
+        quantised: pattern of the layers with codes alone; None for no others.
+        mul: the multiplier, by default exact; of gated layers that of the high bits.
+        rest: that of the low bits.
+
+    Example:
+        >>> gates, others = precision_gating(4, 8, 3)[0]
+        >>> print(gates.spec.gate)
+        high 3 bits first; threshold, sparse
+    """
+    activation = Scheme(activation_bits, symmetric=True)
+    codes = Scheme(weight_bits, signed=True, symmetric=True, narrow=True,
+                   granularity=PerAxis(0))  # fmt: skip
+    quant = Quant(activation, codes, pact=pact)
+    decide = Threshold(alpha, start, sparse=sparse, target=target, weight=weight,
+                       squared=squared)  # fmt: skip
+    gate = Gate(Bits(msb), decide, rest)
+    rules = [Rule(gated, LayerSpec(quant, mul, gate))]
+    if quantised is not None:
+        rules.append(Rule(quantised, LayerSpec(quant, mul)))
+    return recipe(rules)
