@@ -12,11 +12,6 @@ from .finish import Finish
 from .table import table_of
 
 
-def peak_of(mul: Multiplier) -> int:
-    """The largest magnitude of a multiplier's products."""
-    return table_of(mul).peak
-
-
 def real_sums(
     x: Tensor,
     w: Tensor,

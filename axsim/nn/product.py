@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..errors import AxsimError
 from ..kernels.finish import Finish
-from ..kernels.real_sums import peak_of, real_sums
+from ..kernels.ops import peak_of
+from ..kernels.real_sums import real_sums
 from ..quant.codes import integers, spread
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
