@@ -147,9 +147,10 @@ def resnet50() -> nn.Module:
     A stage's first 1x1 convolution has the stride, which axsim's has at the 3x3.
     """
     net = build_network("resnet50")
-    for block in net.modules():
-        if hasattr(block, "conv3") and block.conv2.stride != (1, 1):  # pyright: ignore[reportAttributeAccessIssue]
-            block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)  # pyright: ignore[reportAttributeAccessIssue]
+    blocks: list[Any] = [m for m in net.modules() if hasattr(m, "conv3")]
+    for block in blocks:
+        if block.conv2.stride != (1, 1):
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
     return net
 
 
@@ -162,7 +163,8 @@ def triple_ratio(recipe: Recipe, device: str = "cpu") -> float:
     y = net.train()(torch.randn(SAMPLES, *SMALL_IMAGE, device=device))
     lines = [n for n in plan(net).store.ledger.lines if n.codec == "BatchNormCodes"]
     floats = 2 * 4 * sum(line.elements for line in lines)
-    metadata = sum(8 * net.get_submodule(n.slot).num_features for n in lines)  # pyright: ignore[reportOperatorIssue]
+    norms: list[Any] = [net.get_submodule(line.slot) for line in lines]
+    metadata = sum(8 * norm.num_features for norm in norms)
     del y
     return floats / (sum(line.kept for line in lines) - metadata)
 

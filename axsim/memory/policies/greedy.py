@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -135,6 +135,17 @@ class Greedy(Policy):
         parts = bits.float().split([len(cost) for cost in costs])
         means = torch.stack([part.mean() for part in parts]).tolist()
         self._averages = dict(zip(seen, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The layers' shares of the budget, and what their gradients said."""
+        return {
+            "averages": dict(self._averages), "sensitivity": dict(self._sensitivity)
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        self._averages = dict(state["averages"])
+        self._sensitivity = dict(state["sensitivity"])
 
     def _cost(self, slot: Slot, x: Tensor) -> Tensor:
         x = single(dense(x))
