@@ -67,9 +67,13 @@ class Answers:
                 given += [w for each in values for w in (f"--{field.name}", str(each))]
         return shlex.join(given)
 
-    def rules(self) -> Recipe | None:
-        """The rules for `approximate`; None where nothing is to be converted."""
-        product = self._product()
+    def rules(self, table: ax.Multiplier | None = None) -> Recipe | None:
+        """The rules for `approximate`; None where nothing is to be converted.
+
+        Args:
+            table: the multiplier itself, where it was loaded already.
+        """
+        product = self._product(table)
         parts: list[Recipe] = []
         texts = [part for text in self.recipe for part in text.split("|")]
         used = False
@@ -87,7 +91,7 @@ class Answers:
         united = Recipe(group for part in parts for group in part)
         return restrict(united, self.only, self.exact)
 
-    def _product(self) -> ax.Product | None:
+    def _product(self, table: ax.Multiplier | None) -> ax.Product | None:
         if self.multiplier is None:
             return None
         named = {
@@ -95,7 +99,7 @@ class Answers:
             for name in ("row", "signs", "pad", "gradient")
             if (value := getattr(self, name)) is not None
         }
-        return ax.Product(ax.load_multiplier(self.multiplier), **named)
+        return ax.Product(table or ax.load_multiplier(self.multiplier), **named)
 
 
 @dataclass(frozen=True)

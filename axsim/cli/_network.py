@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 import axsim as ax
 
@@ -59,12 +59,18 @@ def prepare(
         if ranged:
             raise ModelError(_lacks_answers(Path(str(file))))
         return Prepared(net, False, None)
-    train = ax.load_data(data, "train", **data_options)
-    batches = make_loader(spread(train, answers.calibrate))
+    batches = calibration_of(data, answers.calibrate, data_options)
     converted = ax.approximate(net, rules, calibration=batches)
     if file is not None and ranged:
         ax.load_weights(converted, file)
     return Prepared(converted, True, None if ranged else net)
+
+
+def calibration_of(
+    data: str, count: int, options: dict[str, object]
+) -> DataLoader[Any]:
+    """Batches of so many training images, from which ranges are taken."""
+    return make_loader(spread(ax.load_data(data, "train", **options), count))
 
 
 def spread(data: Dataset[Any], count: int) -> Subset[Any]:
