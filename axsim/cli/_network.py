@@ -47,11 +47,19 @@ def prepare(
     images give them.
 
     Raises:
-        ModelError: where weights of a converted network come without the answers.
+        ModelError: where weights of a converted network come without the answers, or
+            a folder that has them comes with others.
     """
     net = ax.build_network(model, **options)
-    file = ax.shipped_weights(model) if weights == "shipped" else weights
     rules = answers.rules()
+    if weights is not None and Path(weights).is_dir():
+        if rules is not None:
+            raise ModelError(
+                f"weights: the folder {weights} says itself how its network is "
+                f"converted; leave out {answers.words}."
+            )
+        return Prepared(ax.load_network(weights, net), True, None)
+    file = ax.shipped_weights(model) if weights == "shipped" else weights
     ranged = file is not None and any(k.endswith(RANGES) for k in read_weights(file))
     if file is not None and not ranged:
         ax.load_weights(net, file)
@@ -85,7 +93,8 @@ def _lacks_answers(file: Path) -> str:
     told = f": {words}" if words else ", such as --multiplier NAME"
     return (
         f"weights: {file.name} is of a converted network; say how it was converted, "
-        f"with the options of axsim train{told}."
+        f"with the options of axsim train{told}. Or give the folder 'network' beside "
+        "it."
     )
 
 
