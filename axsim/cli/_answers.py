@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
@@ -27,6 +27,12 @@ class Answers:
     recipe: Annotated[
         tuple[str, ...], "Such as tfapprox:profile=tf2; several are united."
     ] = ()
+    gate: Annotated[
+        str | None, "Such as pg:bits=3,msb=2,target=1,weight=1e-3 or cg:parts=4."
+    ] = None
+    saved: Annotated[
+        str | None, "What backward passes remember: actnn:L3, blpa:bits=4, acgc, gact."
+    ] = None
     only: Annotated[str | None, "Pattern of layers to convert; others stay."] = None
     exact: Annotated[tuple[str, ...], "Pattern of layers that stay exact."] = ()
     calibrate: Annotated[int, "Training images from which ranges are taken."] = 512
@@ -41,8 +47,10 @@ class Answers:
             )
         if self.multiplier is None:
             self._refuse(("row", "signs", "pad", "gradient"), "--multiplier")
-        if self.multiplier is None and self.bits is None and not self.recipe:
-            self._refuse(("only", "exact"), "--multiplier, --bits or --recipe")
+        asked = self.multiplier, self.bits, self.gate, self.saved, *self.recipe
+        if not any(asked):
+            needed = "--multiplier, --bits, --recipe, --gate or --saved"
+            self._refuse(("only", "exact"), needed)
 
     def _refuse(self, names: Iterable[str], needed: str) -> None:
         """Options that say nothing without others."""
@@ -68,17 +76,35 @@ class Answers:
             table: the multiplier itself, where it was loaded already.
         """
         product = self._product(table)
-        texts = [part for text in self.recipe for part in text.split("|")]
-        named = [ax.recipes.text.find_recipe(text) for text in texts]
-        parts: list[Any] = [each.build(product) for each in named]
+        parts: list[Any] = []
+        # Patterns of the layers whose multiplier a recipe has connected.
+        connected: list[str] = []
+        for named in self._named():
+            rules = named.build(product)
+            parts.append(rules)
+            if named.takes_product:
+                connected += [rule.pattern for group in rules for rule in group]
         if self.bits is not None:
             parts.append([ax.Rule(".*", ax.LayerSpec(quant=_codes(self.bits)))])
-        if product is not None and not any(each.takes_product for each in named):
+        if product is not None and ".*" not in connected:
+            others = f"(?!(?:{'|'.join(connected)})$).*" if connected else ".*"
             quant = _signed_codes() if self.signs else None
-            parts.append([ax.Rule(".*", ax.LayerSpec(quant, product))])
+            parts.append([ax.Rule(others, ax.LayerSpec(quant, product))])
         if not parts:
             return None
         return ax.recipes.text.restrict(parts, self.only, self.exact)
+
+    def _named(self) -> Iterator[Any]:
+        """The recipes by name, of each option that takes them."""
+        options = (
+            ("recipe", self.recipe),
+            ("gate", (self.gate,)),
+            ("saved", (self.saved,)),
+        )
+        for option, texts in options:
+            for text in filter(None, texts):
+                for part in text.split("|"):
+                    yield ax.recipes.text.find_recipe(part.strip(), option)
 
     def _product(self, table: ax.Multiplier | None) -> ax.Product | None:
         if self.multiplier is None:

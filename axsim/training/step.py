@@ -45,6 +45,19 @@ class RemembersSteps(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsFigures(Protocol):
+    """A plan with numbers of its own to show."""
+
+    def figures(self, all_processes: bool) -> dict[str, float]:
+        """By name, of the epoch so far; several processes call this together."""
+        ...
+
+    def reset_gates(self) -> None:
+        """Told before each epoch."""
+        ...
+
+
 class Step:
     """How the weights are updated, the same for every batch.
 
