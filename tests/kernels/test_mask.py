@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.errors import OperandError
@@ -14,6 +14,7 @@ from axsim.kernels.pack import pack, rows_of
 TYPES = (torch.float32, torch.float16, torch.bfloat16, torch.uint8, torch.bool)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 1200), st.sampled_from(TYPES), st.integers(0, 99))
 def test_masks_are_codes_of_one_bit(size: int, dtype: torch.dtype, seed: int) -> None:
     x = torch.randn(size, generator=torch.Generator().manual_seed(seed))

@@ -115,17 +115,23 @@ def run(
     """
     settings = replace(settings, device=device)
     with use_threads(threads):
-        pooled = pooled_runs(partial(_answers, settings, ways), folds, seeds)
+        pooled = pooled_runs(partial(answers, settings, ways), folds, seeds)
     lines = tuple(_line(name, pooled) for name in pooled)
     images = pooled[FLOAT].correct.shape[1]
     name = kernels.device_name(device)
     return Convergence(name, threads, images, seeds, settings.epochs, lines)
 
 
-def _answers(
+def answers(
     settings: TrainSettings, ways: Mapping[str, Recipe], case: Case
 ) -> dict[str, Evaluation]:
-    """All ways on one fold with one seed, from the same weights."""
+    """All ways on one fold with one seed, from the same weights.
+
+    Args:
+        settings: of each training, but for the seed.
+        ways: recipes of activations by name.
+        case: the fold and the seed.
+    """
     torch.manual_seed(case.seed)
     fresh = build_network(NETWORK)
     settings = replace(settings, seed=case.seed)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import torch
 
 from axsim import recipes
 from axsim.analysis.bench import convergence, memory, resident
+from axsim.analysis.pooled import Case, Difference
+from axsim.zoo.data.digits import digits_folds
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +58,23 @@ def test_the_table_of_figures() -> None:
 
 
 def test_two_bits_train_and_one_bit_needs_chance() -> None:
-    threads = torch.get_num_threads()
-    found = convergence.run(
-        folds=2,
-        seeds=1,
-        settings=replace(convergence.SETTINGS, epochs=5),
-        ways={k: convergence.WAYS[k] for k in ("2 bits", "1 bit", "1 bit, nearest")},
-    )
-    accuracy = {line.name: line.accuracy for line in found.lines}
-    assert accuracy["float32"] > 0.9
+    ways = {k: convergence.WAYS[k] for k in ("2 bits", "1 bit", "1 bit, nearest")}
+    settings = replace(convergence.SETTINGS, epochs=5)
+    case = Case(0, 0, *digits_folds(0, 5))
+    found = convergence.answers(settings, ways, case)
+    accuracy = {name: each.accuracy for name, each in found.items()}
+    assert accuracy["float32"] > 0.96
     assert accuracy["2 bits"] > accuracy["float32"] - 0.02
-    assert accuracy["1 bit"] > 0.85
+    assert accuracy["1 bit"] > 0.94
     assert accuracy["1 bit, nearest"] < 0.6
-    assert "digits_conv4 on the digits, 5 epochs: 1,797 test" in str(found)
-    assert torch.get_num_threads() == threads
+
+
+def test_accuracies_are_shown_with_their_difference() -> None:
+    lines = (
+        convergence.Line("float32", 0.98, None),
+        convergence.Line("2 bits", 0.975, Difference(-0.5, -0.8, -0.2)),
+    )
+    bench = convergence.Convergence("a CPU", 1, 1797, 3, 15, lines)
+    assert "2 bits            97.50     -0.50 (-0.80..-0.20)" in str(bench)
+    assert "digits_conv4 on the digits, 15 epochs: 1,797 test" in str(bench)
+    assert bench.to_dict()["seeds"] == 3
