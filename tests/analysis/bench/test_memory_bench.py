@@ -75,6 +75,6 @@ def test_accuracies_are_shown_with_their_difference() -> None:
         convergence.Line("2 bits", 0.975, Difference(-0.5, -0.8, -0.2)),
     )
     bench = convergence.Convergence("a CPU", 1, 1797, 3, 15, lines)
-    assert "2 bits            97.50     -0.50 (-0.80..-0.20)" in str(bench)
+    assert "2 bits            97.50      -0.50 (-0.80..-0.20)" in str(bench)
     assert "digits_conv4 on the digits, 15 epochs: 1,797 test" in str(bench)
     assert bench.to_dict()["seeds"] == 3
