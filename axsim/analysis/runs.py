@@ -113,6 +113,9 @@ class Runs(Sequence[Run]):
             ) from problem
         return pd.DataFrame(self.to_dicts())
 
+    def __repr__(self) -> str:
+        return f"<Runs: {len(self)} tables, {len(self.failed)} failed>"
+
     def __str__(self) -> str:
         return "\n\n".join(map(_describe, self.groups())) or "no runs"
 

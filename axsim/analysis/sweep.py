@@ -95,6 +95,7 @@ def sweep(
     """
     muls = _distinct(multipliers)
     trial = prepare(model, data, calibration, recipe, batch_size, device, seed)
+    trial.check_calibration(muls[0])
     about = trial.about(words or {})
     jobs = [_Job(mul, trial.key(mul)) for mul in muls]
     with _journal(out) as journal, _shown(progress) as show:

@@ -123,6 +123,31 @@ class Trial:
             "torch": torch.__version__,
         }
 
+    def check_calibration(self, mul: Multiplier) -> None:
+        """Refuses to begin where a table's ranges would be unknown.
+
+        Raises:
+            CalibrationError: with the first such range.
+        """
+        if self.calibration:
+            return
+        try:
+            net = approximate(self.model, self.recipe(mul))
+        except Exception:
+            # The row of this table will say it; others may do better.
+            return
+        waiting = [
+            module.name
+            for module in net.modules()
+            if isinstance(module, Quantizer) and module.mode == "uncalibrated"
+        ]
+        if waiting:
+            raise CalibrationError(
+                f"calibration: {len(waiting)} ranges, such as that of {waiting[0]!r}, "
+                "are not known. Give batches of training images, such as "
+                "calibration=[train.images[:512]], or a recipe with dynamic ranges."
+            )
+
     def pack(self) -> Packed:
         """The trial as bytes for other processes.
 

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 import axsim as ax
 
 from ..errors import ModelError
-from ..zoo.checkpoint import read_metadata, read_weights
-from ..zoo.data.loader import make_loader
 from ._answers import Answers
 
-# What the ranges of a converted network end with in a state dict.
-RANGES = ".input_quantizer.scale"
+# Images that calibration takes through the network at once.
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -47,20 +45,32 @@ def prepare(
     images give them.
 
     Raises:
-        ModelError: where weights of a converted network come without the answers.
+        ModelError: where weights of a converted network come without the answers, or
+            a folder that has them comes with others.
     """
     net = ax.build_network(model, **options)
-    file = ax.shipped_weights(model) if weights == "shipped" else weights
     rules = answers.rules()
-    ranged = file is not None and any(k.endswith(RANGES) for k in read_weights(file))
-    if file is not None and not ranged:
-        ax.load_weights(net, file)
+    if weights is not None and Path(weights).is_dir():
+        if rules is not None:
+            raise ModelError(
+                f"weights: the folder {weights} says itself how its network is "
+                f"converted; leave out {answers.words}."
+            )
+        return Prepared(ax.load_network(weights, net), True, None)
+    file = ax.shipped_weights(model) if weights == "shipped" else weights
     if rules is None:
-        if ranged:
-            raise ModelError(_lacks_answers(Path(str(file))))
+        if file is not None:
+            ax.load_weights(net, file)
         return Prepared(net, False, None)
+    ranged = False
+    if file is not None:
+        try:
+            ax.load_weights(net, file)
+        except ModelError:
+            # Perhaps those of a converted network, which fit the converted one alone.
+            ranged = True
     train = ax.load_data(data, "train", **data_options)
-    batches = make_loader(spread(train, answers.calibrate))
+    batches = DataLoader(spread(train, answers.calibrate), batch_size=BATCH)
     converted = ax.approximate(net, rules, calibration=batches)
     if file is not None and ranged:
         ax.load_weights(converted, file)
@@ -72,16 +82,3 @@ def spread(data: Dataset[Any], count: int) -> Subset[Any]:
     size = len(cast(Sized, data))
     count = min(count, size)
     return Subset(data, [size * place // count for place in range(count)])
-
-
-def _lacks_answers(file: Path) -> str:
-    words = read_metadata(file).get("answers") if _is_safetensors(file) else None
-    told = f": {words}" if words else ", such as --multiplier NAME"
-    return (
-        f"weights: {file.name} is of a converted network; say how it was converted, "
-        f"with the options of axsim train{told}."
-    )
-
-
-def _is_safetensors(file: Path) -> bool:
-    return file.suffix == ".safetensors"

@@ -11,21 +11,25 @@ import typer
 
 import axsim as ax
 
-from ..errors import ConversionError
+from ..errors import ConversionError, close_names
 
 Recipe = Callable[[ax.Multiplier], Any]
 
 
 def parse_recipe(text: str) -> Recipe:
-    """A function of a module, such as `mine:rules`; its folder is on PYTHONPATH.
+    """A profile of `ax.recipes.tfapprox`, or a function of a module: `mine:rules`.
 
     Raises:
         ConversionError: where there is none.
     """
+    profiles = ax.recipes.PROFILES
+    if text in profiles:
+        return partial(ax.recipes.tfapprox, profile=text)
     source, _, member = text.partition(":")
     if not (source and member):
         raise ConversionError(
-            f"recipe {text!r} is no module:function, such as mine:rules."
+            f"recipe {text!r} is none of the profiles {', '.join(profiles)}, and no "
+            f"module:function such as mine:rules.{close_names(text, profiles)}"
         )
     try:
         found = getattr(import_module(source), member)

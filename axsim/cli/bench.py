@@ -6,7 +6,7 @@ import inspect
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,16 @@ def bench(
     folder: Annotated[
         Path, typer.Option("--out", help="Where trained networks are kept.")
     ] = Path("runs/bench"),
+    model: Annotated[
+        str | None, typer.Option(help="A network of the zoo, for bench network.")
+    ] = None,
+    multipliers: Annotated[
+        list[str] | None,
+        typer.Option("--multiplier", help="A table, for bench network; repeatable."),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images of a batch, for bench network.")
+    ] = None,
 ) -> None:
     """Measure the speed of one subject and print it as a table."""
     known = subjects()
@@ -35,7 +45,18 @@ def bench(
             f"{', '.join(known)}.{close_names(subject, known)}"
         )
     run = import_module(f"axsim.analysis.bench.{subject}").run
-    kept = {"folder": folder} if "folder" in inspect.signature(run).parameters else {}
+    taken = inspect.signature(run).parameters
+    kept: dict[str, Any] = {"folder": folder} if "folder" in taken else {}
+    asked = {"model": model, "multipliers": multipliers, "batch": batch}
+    for name, value in asked.items():
+        if value is None:
+            continue
+        if name not in taken:
+            raise BackendError(
+                f"bench {subject} takes no --{name.removesuffix('s')}; only "
+                "'axsim bench network' does."
+            )
+        kept[name] = value
     result = run(device, threads, **kept)
     say(result)
     if out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -54,13 +55,12 @@ def eval(
             "or a --recipe."
         )
     chosen = ax.load_data(data, split, **options)
-    how = f", {answers.words}" if prepared.converted else ""
-    say(f"{model}, {weights or 'as built'}{how}, on {chosen}\n")
-    say(
-        ax.evaluate(
-            prepared.net, chosen, exact=prepared.origin, batch_size=batch_size,
-            device=device, workers=workers,
-        )
-    )  # fmt: skip
+    measure = partial(ax.evaluate, data=chosen, batch_size=batch_size, device=device,
+                      workers=workers)  # fmt: skip
+    say(f"{model}, {weights or 'as built'}, on {chosen}\n")
+    exact = measure(prepared.origin) if prepared.origin else None
+    if exact:
+        say(f"{exact}\n\n{answers.words}\n")
+    say(measure(prepared.net, exact=exact))
     if layers:
         say(f"\n{ax.summary(prepared.net)}")

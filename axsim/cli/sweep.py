@@ -44,7 +44,10 @@ def sweep(
     ] = Path("runs.jsonl"),
     recipe: Annotated[
         str | None,
-        typer.Option(help="module:function from a multiplier to rules."),
+        typer.Option(
+            help="A published simulator's conventions: tf2, adapt or pt2e; or "
+            "module:function from a multiplier to rules."
+        ),
     ] = None,
     exact: Annotated[
         str | None,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,9 @@ from ..console import complain, say
 from ._answers import Answers
 from ._options import take, with_options
 from ._pairs import parse_pairs
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @with_options(Answers, ax.TrainSettings)
@@ -58,7 +62,7 @@ def train(
         "model": model,
         "data": data,
         "command": shlex.join(["axsim", *sys.argv[1:]]),
-        **({"answers": answers.words} if prepared.converted else {}),
+        **({"answers": answers.words} if answers.words else {}),
     }
     try:
         result = ax.train(
@@ -73,18 +77,34 @@ def train(
     except KeyboardInterrupt:
         complain(f"interrupted; go on with the same command and --resume ({out})")
         raise typer.Exit(130) from None
-    last = out / "last.safetensors"
     say(result)
-    say(f"\nwrote {last}")
-    say(f"next: {_next(model, data, last, answers, model_option, data_option)}")
+    written = out / "last.safetensors"
+    say(f"\nwrote {written}")
+    if prepared.converted:
+        written = _save(prepared.net, out / "network", model, model_option)
+        say(f"wrote {written}, the network with its tables and ranges")
+    say(f"next: {_next(model, data, written, model_option, data_option)}")
+
+
+def _save(
+    net: nn.Module, folder: Path, model: str, model_option: list[str] | None
+) -> Path:
+    """The converted network in a folder that needs no options to be evaluated."""
+    # torchrun's processes have the same network; one of them writes.
+    if os.environ.get("RANK", "0") == "0":
+        own = None if ":" in model else model
+        options = parse_pairs(model_option or [])
+        ax.save_network(net, folder, network=own, options=options)
+    return folder
 
 
 def _next(
-    model: str, data: str, last: Path, answers: Answers,
+    model: str, data: str, weights: Path,
     model_option: list[str] | None, data_option: list[str] | None,
 ) -> str:  # fmt: skip
     """The command that evaluates what was trained."""
-    words = ["axsim", "eval", "--model", model, "--data", data, "--weights", str(last)]
+    words = ["axsim", "eval", "--model", model, "--data", data]
+    words += ["--weights", str(weights)]
     words += [w for each in model_option or [] for w in ("--model-option", each)]
     words += [w for each in data_option or [] for w in ("--data-option", each)]
-    return " ".join(filter(None, [shlex.join(words), answers.words]))
+    return shlex.join(words)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -107,3 +107,10 @@ class Policy(Protocol):
 
     def end_step(self) -> None:
         """Is told that a training step is over."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers of the steps so far: plain values, lists and tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave, to go on with an interrupted run."""

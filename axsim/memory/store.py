@@ -110,6 +110,15 @@ class Store:
         self._saved = 0
         self._streams: dict[torch.device, torch.cuda.Stream] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has the settings and figures; what is kept belongs to the original."""
+        kept = {"_entries": None, "_known": {}, "_storages": {}, "_streams": {}}
+        return {**self.__dict__, **kept, "_saved": 0}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._entries = weakref.WeakValueDictionary()
+
     def save(
         self,
         x: Tensor,

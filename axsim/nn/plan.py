@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import torch
@@ -76,6 +77,24 @@ class Plan:
         for policy in self.policies:
             policy.end_step()
         self.store.end_step()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What an interrupted run needs beside the weights, as bytes in a tensor.
+
+        Policies remember what they saw, the store how many random keys it has given.
+        """
+        policies = [policy.state_dict() for policy in self.policies]
+        buffer = BytesIO()
+        torch.save({"policies": policies, "drawn": self.store.stream.drawn}, buffer)
+        return {"state": torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes over what `state_dict` gave; nothing but values is read."""
+        buffer = BytesIO(bytes(state["state"].tolist()))
+        saved = torch.load(buffer, weights_only=True)
+        self.store.stream.drawn = saved["drawn"]
+        for policy, each in zip(self.policies, saved["policies"], strict=True):
+            policy.load_state_dict(each)
 
     def begin_step(self, indices: Tensor) -> None:
         """Tells the policies which samples of the data set the next batch has.

@@ -18,7 +18,7 @@ from .pieces import Piece, Sums
 from .product import Operand
 
 # With more open tiles than this, gathering costs what it saves.
-MOST_OPEN = 0.5
+MOST_OPEN = 0.3
 # Of the gathered pixels: one tap, every pixel an output.
 ONE_TAP = ConvolutionForm((1,), (0,), (1,), 1)
 

@@ -65,6 +65,7 @@ def test_printed_it_is_a_ranked_table(runs: ax.Runs) -> None:
         "  bad: TableError: no",
     ]
     assert str(ax.Runs([])) == "no runs"
+    assert repr(ax.Runs([*rows, failed])) == "<Runs: 3 tables, 1 failed>"
 
 
 def test_what_has_no_price_is_said(runs: ax.Runs) -> None:

@@ -399,13 +399,29 @@ def test_what_cannot_be_swept_is_named(
     assert not out.exists()
 
 
-def test_nan_in_calibration_and_none_at_all_are_errors_of_the_rows() -> None:
+def test_nan_in_calibration_is_the_error_of_the_rows() -> None:
     wrong = images(4)
     wrong[1, 0, 2, 3] = math.nan
     (run,) = sweep(tables()[:1], calibration=[wrong])
     assert run.error and "CalibrationError: '1.input' met 1 NaN" in run.error
-    (run,) = sweep(tables()[:1], calibration=None)
-    assert run.error and "is not calibrated" in run.error
+
+
+def dynamic(mul: ax.Multiplier) -> ax.LayerSpec:
+    if mul.name == "mul8s_cut0":
+        raise ValueError("not this one")
+    return ax.LayerSpec(ax.Quant(dynamic=True), mul)
+
+
+def test_without_calibration_only_dynamic_ranges_will_do() -> None:
+    message = r"2 ranges, such as that of '1.input', are not known. Give batches"
+    with pytest.raises(ax.CalibrationError, match=message):
+        sweep(tables(), calibration=None)
+    net, data = network(), dataset()
+    muls = [truncated(0, signed=True), truncated(5)]
+    failed, run = ax.sweep(net, muls, data, recipe=dynamic)
+    assert failed.error == "ValueError: not this one"
+    alone = ax.evaluate(ax.approximate(net, dynamic(muls[1])), data)
+    assert run.loss == alone.loss
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:

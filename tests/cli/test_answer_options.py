@@ -12,10 +12,11 @@ from typer.testing import CliRunner, Result
 
 import axsim as ax
 from axsim import ConversionError, ModelError
-from axsim.cli import _answers, build_app
-from axsim.cli._answers import Answers, find_recipe, recipes
+from axsim.cli import build_app
+from axsim.cli._answers import Answers
 from axsim.nn.recipe import Recipe, recipe, resolve
 from axsim.nn.spec import QUESTIONS
+from axsim.recipes.text import find_recipe, recipes, restrict
 from axsim.zoo.checkpoint import read_metadata, read_weights
 
 RESNET = ("--model", "digits_resnet", "--data", "digits")
@@ -36,6 +37,11 @@ def resolved(rules: Recipe | None, *layers: str) -> dict[str, ax.LayerSpec]:
 
 def rows(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
+
+
+def answered(text: str) -> list[str]:
+    """The cells of the last evaluation: images, accuracy, interval, loss, agreement."""
+    return [row for row in rows(text) if row[:1] == ["360"]][-1]
 
 
 def test_nothing_named_converts_nothing() -> None:
@@ -82,7 +88,7 @@ def test_some_layers_are_converted_and_some_stay_exact() -> None:
     assert found["stage1.0"].product is not None
     # A recipe's own patterns are narrowed, not replaced.
     own = recipe([ax.Rule("stage1.*", ax.load_multiplier("mul8u_exact"))])
-    narrowed = _answers.restrict(own, "stage1.1|head", ())
+    narrowed = restrict([own], "stage1.1|head", ())
     assert list(resolved(narrowed, *names)) == ["stage1.1"]
 
 
@@ -171,10 +177,14 @@ def test_options_that_say_nothing_are_refused(options: list[str], message: str) 
 def test_a_network_is_evaluated_under_a_table() -> None:
     result = run("eval", *SHIPPED, "--multiplier", "mul8u_trunc_8", "--layers")
     assert result.exit_code == 0, result.output
-    title, _, head, _, row, _, *summary = result.stdout.splitlines()
-    assert ", shipped, --multiplier mul8u_trunc_8, on <digits" in title
+    title, _, _, _, exact, _, how, _, head, *summary = result.stdout.splitlines()
+    row = answered(result.stdout)
+    assert title.startswith("digits_resnet, shipped, on <digits, fold 0 of 5")
+    # First without the table, then with it.
+    assert float(exact.split()[1]) > 99
+    assert how == "--multiplier mul8u_trunc_8"
     assert "agreement" in head
-    accuracy, agreement = float(row.split()[1]), float(row.split()[4])
+    accuracy, agreement = float(row[1]), float(row[4])
     # The exact network is 99.7 % right, so that hardly more agree than are right.
     assert accuracy < 60 and agreement == pytest.approx(accuracy, abs=0.6)
     lines = [line.split()[0] for line in summary if "mul8u_trunc_8" in line]
@@ -187,7 +197,7 @@ def test_a_table_file_and_an_exact_one_agree_with_the_network(tmp_path: Path) ->
     np.save(table, np.outer(codes, codes))
     file = ax.load_multiplier(table, signed=False).save(tmp_path / "mul8u_mine.bin")
     result = run("eval", *SHIPPED, "--multiplier", file)
-    assert float(rows(result.stdout)[-1][4]) > 99
+    assert float(answered(result.stdout)[4]) > 99
 
 
 def test_what_is_retrained_is_evaluated_again(tmp_path: Path) -> None:
@@ -199,21 +209,33 @@ def test_what_is_retrained_is_evaluated_again(tmp_path: Path) -> None:
     assert trained.exit_code == 0, trained.output
     last = tmp_path / "last.safetensors"
     after = float(rows(trained.stdout)[2][5])
-    assert after > 60 > float(rows(run("eval", *SHIPPED, *options).stdout)[-1][1])
+    before = answered(run("eval", *SHIPPED, *options).stdout)
+    assert after > 60 > float(before[1])
     words = "--multiplier mul8u_trunc_8 --exact 'x|h.*' --calibrate 64"
-    assert trained.stdout.splitlines()[-1] == (
-        f"next: axsim eval --model digits_resnet --data digits --weights {last} {words}"
-    )
+    folder = tmp_path / "network"
+    assert trained.stdout.splitlines()[-3:] == [
+        f"wrote {last}",
+        f"wrote {folder}, the network with its tables and ranges",
+        f"next: axsim eval --model digits_resnet --data digits --weights {folder}",
+    ]
     assert read_metadata(last)["answers"] == words
     assert "stem.conv.site.input_quantizer.scale" in read_weights(last)
-    again = run("eval", *RESNET, "--weights", last, *options)
-    assert float(rows(again.stdout)[-1][1]) == after
-    refused = run("eval", *RESNET, "--weights", last)
-    assert isinstance(refused.exception, ModelError)
-    assert str(refused.exception) == (
-        "weights: last.safetensors is of a converted network; say how it was "
-        f"converted, with the options of axsim train: {words}."
-    )
+    # The folder knows its tables; beside the weights alone they must be said again.
+    for again in (("--weights", folder), ("--weights", last, *options)):
+        evaluated = run("eval", *RESNET, *again)
+        assert float(answered(evaluated.stdout)[1]) == after
+    for refused, message in [
+        (("--weights", last),
+         "weights: last.safetensors is of a converted network; convert the model "
+         "first as it was then, on the command line with the options of axsim train: "
+         f"{words}. Or load the folder 'network' beside it."),
+        (("--weights", folder, "--bits", 4),
+         f"weights: the folder {folder} says itself how its network is converted; "
+         "leave out --bits 4."),
+    ]:  # fmt: skip
+        problem = run("eval", *RESNET, *refused).exception
+        assert isinstance(problem, ModelError)
+        assert str(problem) == message
 
 
 def test_an_interrupted_conversion_goes_on_with_resume(tmp_path: Path) -> None:

@@ -106,6 +106,21 @@ number = 7
 """
 
 
+def test_the_conventions_of_a_published_simulator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = [*SHIPPED, "--recipe", "tf2"]
+    assert run(monkeypatch, "sweep", "mul8u_trunc_6", *options) == 0
+    (found,) = ax.Runs.read("runs.jsonl")
+    assert found.recipe == "tf2"
+    net = ax.load_weights(
+        ax.build_network("digits_resnet"), ax.shipped_weights("digits_resnet")
+    )
+    rules = ax.recipes.tfapprox(ax.load_multiplier("mul8u_trunc_6"), "tf2")
+    alone = ax.evaluate(ax.approximate(net, rules), ax.load_data("digits"))
+    assert found.accuracy == alone.accuracy
+
+
 def test_rules_of_a_module(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -118,7 +133,7 @@ def test_rules_of_a_module(
     refusals = {
         "own_rules:none": "recipe 'own_rules:none' is not found (module 'own",
         "no_module:f": "is not found (No module named 'no_module'). The folder of",
-        "swapped": "recipe 'swapped' is no module:function, such as mine:rules.",
+        "swapped": "recipe 'swapped' is none of the profiles axsim, tf2, adapt,",
         "own_rules:number": "is a int; needed is a function from a multiplier to rules",
     }
     for recipe, message in refusals.items():

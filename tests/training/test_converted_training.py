@@ -128,6 +128,26 @@ def test_a_plan_that_remembers_goes_on_where_it_was(tmp_path: Path) -> None:
     assert equal(whole, again)
 
 
+@pytest.mark.parametrize("name", ["actnn", "acgc", "gact", "blpa"])
+def test_compressed_activations_go_on_with_the_same_noise_and_bits(
+    tmp_path: Path, name: str
+) -> None:
+    def network() -> nn.Module:
+        rules = getattr(ax.recipes, name)()
+        images = make_blobs().tensors[0]
+        return ax.approximate(build(norm=True), rules, calibration=[images])
+
+    whole, parted, again = network(), network(), network()
+    ax.train(whole, make_blobs(), SETTINGS)
+    interrupt_after(7, parted, tmp_path)
+    ax.train(again, make_blobs(), SETTINGS, out=tmp_path, resume=True)
+    assert equal(whole, again)
+    here, there = ax.plan(again), ax.plan(whole)
+    assert here.store.stream.drawn == there.store.stream.drawn > 0
+    for one, other in zip(here.policies, there.policies, strict=True):
+        assert repr(one.state_dict()) == repr(other.state_dict())
+
+
 def test_a_finished_run_is_read_without_a_word(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -111,6 +111,8 @@ def run(
         _line(table, told[k * seeds : (k + 1) * seeds])
         for k, table in enumerate(tables)
     ]
+    # Its interval knows that all tables were asked about the same images.
+    lines.append(_line("all of them", told))
     name = kernels.device_name(device)
     return Gradients(name, threads, len(parts[1]), seeds, epochs[1], tuple(lines))
 

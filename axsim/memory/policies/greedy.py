@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,8 +33,8 @@ class Greedy(Policy):
 
     with S of the last step, 1 in the first; for a batch norm C = G / I * sum(R^2).
     Within a step every layer divides its own bits among its samples; `end_step`
-    divides the whole budget among layers. A batch norm has the bits of the matrix
-    product that ran last before it.
+    divides the whole budget among matrix products. A batch norm has the bits of the
+    product that ran last before it; its cost knows no gradient and cannot be compared.
 
     Args:
         average: bits an element, 1 to 8.
@@ -94,13 +94,16 @@ class Greedy(Policy):
         if not x.dim() or not x.numel():
             return int(average)
         samples, size = len(x), x[0].numel()
-        if self.per_layer or self.per_sample:
-            self._seen[slot.name] = Seen(self._cost(slot, x), size)
-        if not self.per_sample or size < BLOCK:
+        shares = self.per_sample and size >= BLOCK
+        divides = self.per_layer and slot.kind == "matmul_in"
+        if not (shares or divides):
             return int(average)
-        budget = int(samples * average)
-        cost = self._seen[slot.name].cost
-        return allocate(cost, torch.ones_like(cost), budget)
+        cost = self._cost(slot, x)
+        if divides:
+            self._seen[slot.name] = Seen(cost, size)
+        if not shares:
+            return int(average)
+        return allocate(cost, torch.ones_like(cost), int(samples * average))
 
     def wants(self, slot: Slot) -> bool:
         """Every step's gradients of matrix products."""
@@ -135,6 +138,17 @@ class Greedy(Policy):
         parts = bits.float().split([len(cost) for cost in costs])
         means = torch.stack([part.mean() for part in parts]).tolist()
         self._averages = dict(zip(seen, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The layers' shares of the budget, and what their gradients said."""
+        return {
+            "averages": dict(self._averages), "sensitivity": dict(self._sensitivity)
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        self._averages = dict(state["averages"])
+        self._sensitivity = dict(state["sensitivity"])
 
     def _cost(self, slot: Slot, x: Tensor) -> Tensor:
         x = single(dense(x))
