@@ -27,6 +27,9 @@ class Answers:
     recipe: Annotated[
         tuple[str, ...], "Such as tfapprox:profile=tf2; several are united."
     ] = ()
+    saved: Annotated[
+        tuple[str, ...], "Recipe of activations, such as actnn:L3; as --recipe."
+    ] = ()
     only: Annotated[str | None, "Pattern of layers to convert; others stay."] = None
     exact: Annotated[tuple[str, ...], "Pattern of layers that stay exact."] = ()
     calibrate: Annotated[int, "Training images from which ranges are taken."] = 512
@@ -41,7 +44,8 @@ class Answers:
             )
         if self.multiplier is None:
             self._refuse(("row", "signs", "pad", "gradient"), "--multiplier")
-        if self.multiplier is None and self.bits is None and not self.recipe:
+        recipes = (*self.recipe, *self.saved)
+        if self.multiplier is None and self.bits is None and not recipes:
             self._refuse(("only", "exact"), "--multiplier, --bits or --recipe")
 
     def _refuse(self, names: Iterable[str], needed: str) -> None:
@@ -68,7 +72,8 @@ class Answers:
             table: the multiplier itself, where it was loaded already.
         """
         product = self._product(table)
-        texts = [part for text in self.recipe for part in text.split("|")]
+        written = (*self.recipe, *self.saved)
+        texts = [part for text in written for part in text.split("|")]
         named = [ax.recipes.text.find_recipe(text) for text in texts]
         parts: list[Any] = [each.build(product) for each in named]
         if self.bits is not None:
