@@ -25,7 +25,9 @@ def test_tiles_are_those_of_a_slow_count(rows: int, outputs: int, seed: int) -> 
     assert found.shape == (-(-rows // 16), -(-outputs // 16))
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 4, 8), (3, 3, 16), (1, 20, 8, 8)])
+@pytest.mark.parametrize(
+    "shape", [(2, 3, 4, 5), (2, 3, 4, 8), (3, 3, 16), (1, 20, 8, 8)]
+)
 def test_runs_hold_the_pixels_of_each_image_in_order(shape: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(0)
     mask = torch.rand(shape, generator=generator) < 0.05

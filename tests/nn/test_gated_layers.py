@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -50,7 +51,9 @@ each_layer = pytest.mark.parametrize(
 )
 
 
-def build(kind: Any, sizes: tuple[Any, ...], settings: dict[str, Any], spec: LayerSpec) -> Any:  # fmt: skip
+def build(
+    kind: Any, sizes: tuple[Any, ...], settings: dict[str, Any], spec: LayerSpec
+) -> Any:
     """A layer whose weights, and so their scales, are exact in a few bits."""
     torch.manual_seed(0)
     layer = kind(*sizes, **settings, spec=spec)
@@ -317,7 +320,7 @@ def test_higher_thresholds_open_less() -> None:
         layer.gate.meter.kept = masks = []
         layer(x)
         counts.append(masks[0].flatten(0, -2).sum(0).tolist())
-    for lower, higher in zip(counts, counts[1:], strict=False):
+    for lower, higher in pairwise(counts):
         assert all(a >= b for a, b in zip(lower, higher, strict=True))
     assert sum(counts[0]) > sum(counts[-1])
 
