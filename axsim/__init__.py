@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from . import recipes as recipes
     from .analysis import plot as plot
     from .analysis.report import report as report
+    from .analysis.runs import Runs as Runs
+    from .analysis.sweep import sweep as sweep
     from .memory.hooks import compressed_activations as compressed_activations
     from .memory.saved import Saved as Saved
+    from .nn import importers as importers
     from .nn.convert import approximate as approximate
     from .nn.plan import plan as plan
     from .nn.spec import Exact as Exact
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from .nn.spec import Quant as Quant
     from .nn.spec import Rule as Rule
     from .nn.summary import summary as summary
+    from .quant.scheme import Scheme as Scheme
     from .tables.build import build_catalogue as build_catalogue
     from .training.evaluation import evaluate as evaluate
     from .training.loop import train as train
@@ -58,7 +62,9 @@ _HOMES = {
     "Product": ".nn.spec",
     "Quant": ".nn.spec",
     "Rule": ".nn.spec",
+    "Runs": ".analysis.runs",
     "Saved": ".memory.saved",
+    "Scheme": ".quant.scheme",
     "TrainSettings": ".training.settings",
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
@@ -66,6 +72,7 @@ _HOMES = {
     "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
     "gating": ".gating",
+    "importers": ".nn.importers",
     "kernels": ".kernels",
     "load_data": ".zoo.data.sources",
     "load_network": ".zoo.converted",
@@ -78,9 +85,10 @@ _HOMES = {
     "save_network": ".zoo.converted",
     "shipped_weights": ".zoo.checkpoint",
     "summary": ".nn.summary",
+    "sweep": ".analysis.sweep",
     "train": ".training.loop",
 }
-_MODULES = {"gating", "kernels", "nn", "plot", "recipes"}
+_MODULES = {"gating", "importers", "kernels", "nn", "plot", "recipes"}
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "AxsimError",
     "AxsimWarning",

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 # Told how much is done, of how much in all (0 where unknown), and a note.
 Show = Callable[[int, int, str], None]
 Item = TypeVar("Item")
+
+# Whether a bar of `progress_bar` is on the screen now.
+_SHOWN = ContextVar("shown", default=False)
 
 
 def say(text: object) -> None:
@@ -42,8 +46,9 @@ def progress(
         >>> list(progress([1, 2], "counting"))
         [1, 2]
     """
-    # A pipe or a log file wants no bar, and one of several processes shows it.
-    if not (sys.stderr.isatty() and _is_first()):
+    # A pipe or a log file wants no bar, one of several processes shows it, and two at
+    # a time would overwrite each other.
+    if _SHOWN.get() or not (sys.stderr.isatty() and _is_first()):
         yield from items
         return
     from rich.progress import track
@@ -63,7 +68,7 @@ def progress_bar(what: str) -> Generator[Show]:
         >>> with progress_bar("training") as show:
         ...     show(1, 2, "loss 0.31")
     """
-    if not (sys.stderr.isatty() and _is_first()):
+    if _SHOWN.get() or not (sys.stderr.isatty() and _is_first()):
         yield lambda done, total, note: None
         return
     from rich import progress as rich
@@ -80,7 +85,11 @@ def progress_bar(what: str) -> Generator[Show]:
                 tasks.append(bar.add_task(what, completed=done, note=note))
             bar.update(tasks[0], completed=done, total=total or None, note=note)
 
-        yield show
+        token = _SHOWN.set(True)
+        try:
+            yield show
+        finally:
+            _SHOWN.reset(token)
 
 
 def text_table(

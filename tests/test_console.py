@@ -80,3 +80,19 @@ def test_close_names_are_a_sentence_or_nothing() -> None:
     known = ["layer1.0.conv1", "layer2.0.conv1", "head"]
     assert close_names("layr1.0.conv1", known, 1) == " Close names: 'layer1.0.conv1'."
     assert close_names("zzz", known) == ""
+
+
+def test_one_bar_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar("sweeping") as show:
+        show(0, 2, "")
+        assert list(progress([1, 2], "calibrating")) == [1, 2]
+        with progress_bar("evaluating") as inner:
+            inner(1, 1, "")
+    assert "sweeping" in terminal.getvalue()
+    assert "calibrating" not in terminal.getvalue()
+    assert "evaluating" not in terminal.getvalue()
+    assert list(progress([1], "afterwards")) == [1]
+    assert "afterwards" in terminal.getvalue()

@@ -158,6 +158,6 @@ def test_public_names_resolve_and_are_listed() -> None:
     for name in axsim.__all__:
         assert getattr(axsim, name) is not None
     assert set(axsim.__all__) <= set(dir(axsim))
-    assert len(axsim.__all__) <= 40
+    assert len(axsim.__all__) <= 48
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = axsim.nonsense  # pyright: ignore[reportAttributeAccessIssue]

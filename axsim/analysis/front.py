@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,18 +30,27 @@ QUALITIES = {
 NAMED = 5
 
 
+class Priced(Protocol):
+    """A multiplier, or a run under one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cost(self) -> Cost | None: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Tradeoff:
     """The numbers behind a Pareto plot, one entry for each multiplier drawn."""
 
     names: list[str]
     cost: npt.NDArray[np.float64]
-    quality: npt.NDArray[np.float64]  #: an error: less is better
+    quality: npt.NDArray[np.float64]  #: an error, or of runs an accuracy in percent
     exact: npt.NDArray[np.bool_]
     front: npt.NDArray[np.intp]  #: whom nothing beats, by rising cost
     unit: str
     origin: str
-    left_out: int  #: multipliers whose cost has another origin
+    left_out: int  #: multipliers whose cost has another origin, runs that failed
 
 
 def pareto_front(cost: npt.ArrayLike, error: npt.ArrayLike) -> npt.NDArray[np.intp]:
@@ -83,13 +92,13 @@ def tradeoff(
         TableError: for another `cost` or `quality`, and naming the tables, where one
             has no such cost, costs have different origins or operands other widths.
     """
-    _check_choice("cost", cost, COSTS)
-    _check_choice("quality", quality, QUALITIES)
+    check_choice("cost", cost, COSTS)
+    check_choice("quality", quality, QUALITIES)
     chosen = [mul for mul in muls if origin in (None, mul.cost and mul.cost.origin)]
     if not chosen:
         raise TableError(_nothing_left(muls, origin))
     _check_widths(chosen)
-    costs = _comparable_costs(chosen, cost)
+    costs = comparable_costs(chosen, cost)
     x = np.array([getattr(each, cost) for each in costs], np.float64)
     y = np.array([getattr(mul.metrics(), quality) for mul in chosen], np.float64)
     return Tradeoff(
@@ -125,7 +134,7 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:NAMED])) + more
 
 
-def _comparable_costs(muls: Sequence[Multiplier], cost: str) -> list[Cost]:
+def comparable_costs(muls: Sequence[Priced], cost: str) -> list[Cost]:
     """The costs of all, if each has the figure and all were obtained in one way."""
     costs = [
         mul.cost for mul in muls if mul.cost and getattr(mul.cost, cost) is not None
@@ -159,16 +168,19 @@ def _check_widths(muls: Sequence[Multiplier]) -> None:
         )
 
 
-def _who_says(muls: Sequence[Multiplier]) -> str:
+def _who_says(muls: Sequence[Priced]) -> str:
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for mul in muls:
+        if mul.cost is not None:
+            key = (mul.cost.origin, mul.cost.units)
+            groups.setdefault(key, []).append(mul.name)
     return "; ".join(
-        f"{group[0].cost.origin!r} in {', '.join(dict.fromkeys(group[0].cost.units))} "
-        f"({listed([mul.name for mul in group])})"
-        for group in comparable(muls)
-        if group[0].cost is not None
+        f"{origin!r} in {', '.join(dict.fromkeys(units))} ({listed(names)})"
+        for (origin, units), names in groups.items()
     )
 
 
-def _origins(muls: Sequence[Multiplier]) -> str:
+def _origins(muls: Sequence[Priced]) -> str:
     return listed([*dict.fromkeys(mul.cost.origin for mul in muls if mul.cost)])
 
 
@@ -181,7 +193,7 @@ def _nothing_left(muls: Sequence[Multiplier], origin: str | None) -> str:
     )
 
 
-def _check_choice(
+def check_choice(
     argument: str, value: str, known: Sequence[str] | dict[str, str]
 ) -> None:
     if value not in known:

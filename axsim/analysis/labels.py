@@ -44,7 +44,13 @@ class _Occupied:
 
 
 def place_labels(
-    axes: Axes, points: Floats, texts: Sequence[str], dots: Floats, line: Floats
+    axes: Axes,
+    points: Floats,
+    texts: Sequence[str],
+    dots: Floats,
+    line: Floats,
+    *,
+    rising: bool = False,
 ) -> list[Any]:
     """Writes each text beside its point; one for which there is no room is left out.
 
@@ -54,6 +60,7 @@ def place_labels(
         texts: one for each point.
         dots: float[m, 2], everything that is marked.
         line: float[k, 2], the corners of the line that is drawn.
+        rising: whether the line rises, so that room is above it.
 
     Returns:
         The annotations.
@@ -72,7 +79,7 @@ def place_labels(
         label = _annotate(axes, point, text)
         extent = label.get_window_extent()
         size = np.array([extent.width, extent.height]) * to_points
-        spot = _free_spot(occupied, placed(point[None])[0], size)
+        spot = _free_spot(occupied, placed(point[None])[0], size, rising)
         if spot is None:
             label.remove()
             continue
@@ -93,16 +100,17 @@ def _annotate(axes: Axes, point: Floats, text: str) -> Any:
         va="center",
         fontsize=6.5,
         parse_math=False,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
         arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5,
                     "shrinkA": 0, "shrinkB": 2},
     )  # fmt: skip
 
 
 def _free_spot(
-    occupied: _Occupied, point: Floats, size: Floats
+    occupied: _Occupied, point: Floats, size: Floats, rising: bool
 ) -> tuple[Floats, bool] | None:
     """The nearest free offset of a label's centre, and whether a leader is needed."""
-    for distance, offset in _offsets(size):
+    for distance, offset in _offsets(size, rising):
         centre = point + offset
         box = np.hstack([centre - size / 2, centre + size / 2])
         far = distance >= LEADER_FROM
@@ -113,10 +121,11 @@ def _free_spot(
     return None
 
 
-def _offsets(size: Floats) -> Iterator[tuple[int, Floats]]:
+def _offsets(size: Floats, rising: bool) -> Iterator[tuple[int, Floats]]:
     for distance in DISTANCES:
         for angle in ANGLES:
-            direction = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+            turn = np.radians(-angle if rising else angle)
+            direction = np.array([np.cos(turn), np.sin(turn)])
             yield distance, direction * (distance + size / 2)
 
 

@@ -21,8 +21,18 @@ def parse_pairs(texts: Iterable[str]) -> dict[str, object]:
         name, equals, value = text.partition("=")
         if not (name.isidentifier() and equals):
             raise typer.BadParameter(f"{text!r} is no pair such as classes=100.")
-        try:
-            pairs[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            pairs[name] = value
+        pairs[name] = parse_value(value)
     return pairs
+
+
+def parse_value(text: str) -> object:
+    """A number, or a word of Python, or the text itself.
+
+    Example:
+        >>> [parse_value(text) for text in ("4", "0.5", "True", "L3")]
+        [4, 0.5, True, 'L3']
+    """
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

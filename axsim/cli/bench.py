@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +23,19 @@ def bench(
     out: Annotated[
         Path | None, typer.Option("--json", help="Also write the numbers to a file.")
     ] = None,
+    folder: Annotated[
+        Path, typer.Option("--out", help="Where trained networks are kept.")
+    ] = Path("runs/bench"),
+    model: Annotated[
+        str | None, typer.Option(help="A network of the zoo, for bench network.")
+    ] = None,
+    multipliers: Annotated[
+        list[str] | None,
+        typer.Option("--multiplier", help="A table, for bench network; repeatable."),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images of a batch, for bench network.")
+    ] = None,
 ) -> None:
     """Measure the speed of one subject and print it as a table."""
     known = subjects()
@@ -30,7 +44,20 @@ def bench(
             f"there is nothing to measure called {subject!r}; there are "
             f"{', '.join(known)}.{close_names(subject, known)}"
         )
-    result = import_module(f"axsim.analysis.bench.{subject}").run(device, threads)
+    run = import_module(f"axsim.analysis.bench.{subject}").run
+    taken = inspect.signature(run).parameters
+    kept: dict[str, Any] = {"folder": folder} if "folder" in taken else {}
+    asked = {"model": model, "multipliers": multipliers, "batch": batch}
+    for name, value in asked.items():
+        if value is None:
+            continue
+        if name not in taken:
+            raise BackendError(
+                f"bench {subject} takes no --{name.removesuffix('s')}; only "
+                "'axsim bench network' does."
+            )
+        kept[name] = value
+    result = run(device, threads, **kept)
     say(result)
     if out is not None:
         out.write_text(json.dumps(result.to_dict(), indent=1) + "\n")

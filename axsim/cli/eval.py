@@ -1,17 +1,21 @@
-"""`axsim eval`: what a trained network is worth on a data set."""
+"""`axsim eval`: what a trained network is worth on a data set, exact or approximate."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 import axsim as ax
 
 from ..console import say
+from ._answers import Answers
+from ._options import take, with_options
 from ._pairs import parse_pairs
 
 
+@with_options(Answers)
 def eval(
     model: Annotated[
         str,
@@ -23,6 +27,9 @@ def eval(
         typer.Option(help="A file, or 'shipped'; by default the network as built."),
     ] = None,
     split: Annotated[str, typer.Option(help="test or train.")] = "test",
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also a line for each layer.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(help="Samples a batch.")] = 256,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     workers: Annotated[int, typer.Option(help="Processes that load data.")] = 0,
@@ -32,12 +39,28 @@ def eval(
     data_option: Annotated[
         list[str] | None, typer.Option(help="Such as fold=1; repeatable.")
     ] = None,
+    **given: Any,
 ) -> None:
     """Evaluate a network: accuracy with its 95 % interval, loss, time."""
-    net = ax.build_network(model, **parse_pairs(model_option or []))
-    if weights is not None:
-        file = ax.shipped_weights(model) if weights == "shipped" else weights
-        ax.load_weights(net, file)
-    chosen = ax.load_data(data, split, **parse_pairs(data_option or []))
+    from ._network import prepare
+
+    answers: Answers = take(Answers, given)
+    options = parse_pairs(data_option or [])
+    prepared = prepare(
+        model, parse_pairs(model_option or []), weights, answers, data, options
+    )
+    if layers and not prepared.converted:
+        raise typer.BadParameter(
+            "--layers shows how layers are approximated; name a --multiplier, --bits "
+            "or a --recipe."
+        )
+    chosen = ax.load_data(data, split, **options)
+    measure = partial(ax.evaluate, data=chosen, batch_size=batch_size, device=device,
+                      workers=workers)  # fmt: skip
     say(f"{model}, {weights or 'as built'}, on {chosen}\n")
-    say(ax.evaluate(net, chosen, batch_size=batch_size, device=device, workers=workers))
+    exact = measure(prepared.origin) if prepared.origin else None
+    if exact:
+        say(f"{exact}\n\n{answers.words}\n")
+    say(measure(prepared.net, exact=exact))
+    if layers:
+        say(f"\n{ax.summary(prepared.net)}")

@@ -1,4 +1,4 @@
-"""`axsim report`: the card of a table and a page with its plots."""
+"""`axsim report`: the card of a table, or the runs of a sweep, and a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def report(
         list[str],
         typer.Argument(
             metavar="TABLE...",
-            help="Shipped names, patterns such as 'mul8u_*', files, folders or globs.",
+            help="Shipped names, patterns such as 'mul8u_*', files, folders or globs; "
+            "or one .jsonl file of a sweep.",
         ),
     ],
     out: Annotated[
@@ -44,7 +45,16 @@ def report(
         typer.Option("--allow-compile", help="Compile and run .c models."),
     ] = False,
 ) -> None:
-    """Print a table's card, or compare several, and write an HTML page."""
+    """Show a table, several compared, or a sweep; write a page."""
+    command = shlex.join(["axsim", *sys.argv[1:]])
+    if len(tables) == 1 and tables[0].endswith(".jsonl"):
+        file = Path(tables[0])
+        runs = ax.Runs.read(file)
+        say(runs)
+        _say_page(
+            ax.report(runs, out or file.with_suffix(".html").name, command=command)
+        )
+        return
     muls = ax.load_multipliers(
         tables,
         signed=signed,
@@ -52,8 +62,10 @@ def report(
         allow_compile=allow_compile,
     )
     say(muls[0] if len(muls) == 1 else _compared(muls))
-    command = shlex.join(["axsim", *sys.argv[1:]])
-    page = ax.report(muls, out or _page_name(muls), command=command)
+    _say_page(ax.report(muls, out or _page_name(muls), command=command))
+
+
+def _say_page(page: Path) -> None:
     say(f"\nwrote {page} ({page.stat().st_size / 1000:,.0f} kB)")
 
 

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
+import os
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import axsim as ax
 
 from ..console import complain, say
+from ._answers import Answers
+from ._options import take, with_options
 from ._pairs import parse_pairs
 
-
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command an option for each field of `TrainSettings`, with its words."""
-    hints = get_type_hints(ax.TrainSettings, include_extras=True)
-    options = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=_option(*get_args(hints[field.name])),
-        )
-        for field in fields(ax.TrainSettings)
-    ]
-    own = inspect.signature(command, eval_str=True)
-    kept = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    command.__signature__ = own.replace(parameters=[*kept, *options])  # pyright: ignore[reportFunctionMemberAccess]
-    command.__annotations__ = {p.name: p.annotation for p in [*kept, *options]}
-    return command
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def _option(kind: Any, words: str) -> Any:
-    """The annotation of an option; one of several words is checked by the settings."""
-    if get_origin(kind) is Literal:
-        kind = str
-    if get_origin(kind) is tuple:
-        kind = list[int]
-        words = f"{words.removesuffix('.')}; repeatable."
-    return Annotated[kind, typer.Option(help=words)]
-
-
-@_with_settings
+@with_options(Answers, ax.TrainSettings)
 def train(
     model: Annotated[
         str,
@@ -71,29 +45,30 @@ def train(
     data_option: Annotated[
         list[str] | None, typer.Option(help="Such as fold=1; repeatable.")
     ] = None,
-    **settings: Any,
+    **given: Any,
 ) -> None:
     """Train a network; under torchrun, on several processes."""
     import torch
 
-    milestones = tuple(settings.pop("milestones") or ())
-    chosen = ax.TrainSettings(milestones=milestones, **settings)
-    torch.manual_seed(chosen.seed)
-    net = ax.build_network(model, **parse_pairs(model_option or []))
-    if weights is not None:
-        file = ax.shipped_weights(model) if weights == "shipped" else weights
-        ax.load_weights(net, file)
+    from ._network import prepare
+
+    answers, settings = take(Answers, given), take(ax.TrainSettings, given)
+    torch.manual_seed(settings.seed)
     options = parse_pairs(data_option or [])
+    prepared = prepare(
+        model, parse_pairs(model_option or []), weights, answers, data, options
+    )
     words = {
         "model": model,
         "data": data,
         "command": shlex.join(["axsim", *sys.argv[1:]]),
+        **({"answers": answers.words} if answers.words else {}),
     }
     try:
         result = ax.train(
-            net,
+            prepared.net,
             ax.load_data(data, "train", **options),
-            chosen,
+            settings,
             out=out,
             resume=resume,
             validate=ax.load_data(data, "test", **options) if validate else None,
@@ -102,7 +77,34 @@ def train(
     except KeyboardInterrupt:
         complain(f"interrupted; go on with the same command and --resume ({out})")
         raise typer.Exit(130) from None
-    last = out / "last.safetensors"
     say(result)
-    say(f"\nwrote {last}")
-    say(f"next: axsim eval --model {model} --data {data} --weights {last}")
+    written = out / "last.safetensors"
+    say(f"\nwrote {written}")
+    if prepared.converted:
+        written = _save(prepared.net, out / "network", model, model_option)
+        say(f"wrote {written}, the network with its tables and ranges")
+    say(f"next: {_next(model, data, written, model_option, data_option)}")
+
+
+def _save(
+    net: nn.Module, folder: Path, model: str, model_option: list[str] | None
+) -> Path:
+    """The converted network in a folder that needs no options to be evaluated."""
+    # torchrun's processes have the same network; one of them writes.
+    if os.environ.get("RANK", "0") == "0":
+        own = None if ":" in model else model
+        options = parse_pairs(model_option or [])
+        ax.save_network(net, folder, network=own, options=options)
+    return folder
+
+
+def _next(
+    model: str, data: str, weights: Path,
+    model_option: list[str] | None, data_option: list[str] | None,
+) -> str:  # fmt: skip
+    """The command that evaluates what was trained."""
+    words = ["axsim", "eval", "--model", model, "--data", data]
+    words += ["--weights", str(weights)]
+    words += [w for each in model_option or [] for w in ("--model-option", each)]
+    words += [w for each in data_option or [] for w in ("--data-option", each)]
+    return shlex.join(words)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 
 @cache
@@ -29,6 +30,19 @@ class _KernelCache(FunctionCache):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self._cache_file._source_stamp = fingerprint()  # pyright: ignore[reportPrivateUsage]
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The code of an earlier process; None where there is none.
+
+        Numba would first load all it needs to compile, SciPy among it, which takes
+        longer than everything else. Code that is there needs Numba's runtime only.
+        """
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():  # pyright: ignore[reportPrivateUsage]
+            found = self._load_overload(sig, target_context)  # pyright: ignore[reportPrivateUsage]
+        if found is None:
+            target_context.refresh()
+        return found
 
 
 def compiled(function: Callable[..., Any]) -> Any:

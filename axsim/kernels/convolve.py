@@ -1,25 +1,40 @@
-"""The loops all CPU paths share: units, runs, blocks of lanes, blocks of outputs."""
+"""The loops all CPU paths share: units, runs, blocks of lanes, blocks of outputs.
+
+Units are served by passes, and a pass in three stages: codes are laid out (and, once,
+weights prepared); they are laid out again and summed over channels, where that is
+wanted; outputs are computed. All threads go through the stages together in one call.
+"""
 
 # pyright: basic
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from . import pool
+from . import pool, stages
 from .compiled import compiled
 from .contract import INT32_MAX
-from .engine import accumulate
+from .engine import accumulate, prepare, turn
+from .finish import PIECE, Finish, finish, sum_channels, sum_window
 from .lanes import LAY, Block, Lanes
-from .layout import SLACK, Bytes, Grid, channel_block, fill, grid_of
+from .layout import (
+    SLACK,
+    Bytes,
+    Grid,
+    channel_block,
+    fill,
+    grid_from,
+    grid_of,
+    scratch_bytes,
+)
 from .store import Place, add, store
+
+if TYPE_CHECKING:
+    from .cpu import Call
 
 # Outputs whose sums a block keeps at hand, and what a row of sums is longer than its
 # lanes: a power of two would put every row on the same few cache lines.
@@ -29,8 +44,9 @@ ROW_GAP = 16
 LEAST_OUTPUTS, TASKS_PER_THREAD = 16, 16
 # Nanoseconds to write a byte of the second layout.
 TURN = 0.03
-# Layouts held at a time. A pass more costs one hand-over to the threads.
+# Layouts held at a time.
 PASS_BYTES = 8 << 20
+LAY_OUT, AGAIN, COMPUTE = range(3)
 
 Spans = npt.NDArray[np.int64]
 
@@ -41,118 +57,235 @@ def spans(terms: int, peak: int, wide: bool) -> Spans:
     return np.array([(k, min(k + length, terms), 0) for k in range(0, terms, length)])
 
 
-@dataclass(frozen=True, eq=False)
-class Second:
+class Second(NamedTuple):
     """A second layout made of the first, for engines whose lanes are not one byte.
 
     Args:
         unit: its bytes of a unit; groups of channels lie side by side.
         lane: its bytes of a lane.
-        tasks: parts of a unit.
-        work: takes both layouts and a range of parts, counted over units.
+        parts: of a unit, to be turned one by one.
+        weights: parts to prepare, once.
+        cost: nanoseconds to prepare a part.
     """
 
     unit: int
     lane: int
-    tasks: int
-    work: Callable[[Bytes, Bytes, int, int], None]
+    parts: int
+    weights: int
+    cost: float
 
 
-def convolve(
-    engine: Any,
-    block: Block,
-    lanes: Lanes,
-    x: Bytes,
-    spans: Spans,
-    bias: Any,
-    pad: int,
-    out: Any,
-    second: Second | None = None,
-) -> None:
-    """Runs an engine over all units.
+class Numbers(NamedTuple):
+    """What the kernels take besides a `Grid`.
 
     Args:
-        engine, block: see `engine.accumulate`; how the engine takes lanes.
-        x: [N, C * D * H * W], contiguous.
-        bias: int64[O], added to every sum.
-        pad: code of padded taps.
-        out: int32 or int64 [N, O, D, H, W], contiguous; written.
+        units, per_pass: all of them, and those of a pass.
+        layouts, parts, weights: tasks of a unit's layouts and of preparing weights.
+        groups: of the convolution.
+        unit, lane: bytes of a unit and of a lane that engines read.
+        vector, vectors, blocks, outputs: lanes of a vector, vectors of a block, blocks
+            of a run, outputs of a block.
     """
-    vectors, blocks = block.cut(lanes.run)
+
+    units: int
+    per_pass: int
+    layouts: int
+    parts: int
+    weights: int
+    groups: int
+    unit: int
+    lane: int
+    vector: int
+    vectors: int
+    blocks: int
+    outputs: int
+
+
+class Work(NamedTuple):
+    """A convolution without its codes.
+
+    Args:
+        grid: int64, the numbers of the layout's `Grid` one after the other.
+        phases, starts, taps: of the layout.
+        numbers: of its tasks.
+        listed: int64, the same one after the other.
+        unit, channel: bytes of the first layout.
+        passes: their number.
+        nanoseconds: of all, roughly.
+    """
+
+    grid: npt.NDArray[np.int64]
+    phases: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    taps: npt.NDArray[np.int64]
+    numbers: Numbers
+    listed: npt.NDArray[np.int64]
+    unit: int
+    channel: int
+    passes: int
+    nanoseconds: float
+
+
+@lru_cache(maxsize=1024)
+def plan(lanes: Lanes, block: Block, second: Second | None, threads: int) -> Work:
+    """How so many threads share a convolution.
+
+    Args:
+        lanes, block: the layout; how the engine takes lanes.
+        second: of engines that need one.
+        threads: at most.
+    """
     grid, phases = grid_of(lanes)
-    unit_bytes, lane_bytes = (second.unit, second.lane) if second else (lanes.unit, 1)
-    per_pass = min(lanes.units, max(1, PASS_BYTES // max(lanes.unit, unit_bytes)))
-    buffer = np.empty(per_pass * lanes.unit + SLACK, np.uint8)
-    codes = np.empty(per_pass * unit_bytes + SLACK, np.uint8) if second else buffer
-    layouts = -(-grid.channels // channel_block(grid))
-    groups = lanes.shape.groups
-    tasks = len(lanes.starts) * blocks * groups
-    rows = _output_block(per_pass * tasks, lanes.shape.outputs // groups)
-    parts = -(-(lanes.shape.outputs // groups) // rows)
-    tasks *= parts
-    steps = int((spans[:, 1] - spans[:, 0]).sum()) * lanes.shape.outputs / groups
-    computing = tasks / parts * vectors * steps * block.step
-    for unit in range(0, lanes.units, per_pass):
-        units = min(per_pass, lanes.units - unit)
-
-        def lay(first: int, last: int, unit: int = unit) -> None:
-            fill(x, buffer, grid, phases, pad, unit, first, last)
-
-        def work(first: int, last: int, unit: int = unit) -> None:
-            compute(
-                engine, codes, grid, lanes.starts, spans, bias, out, groups, unit_bytes,
-                lane_bytes, block.vector, vectors, blocks, rows, unit, first, last,
-            )  # fmt: skip
-
-        pool.run(lay, units * layouts, units * lanes.unit * LAY)
-        if second:
-            turn = partial(second.work, buffer, codes)
-            pool.run(turn, units * second.tasks, units * second.unit * TURN)
-        pool.run(work, units * tasks, units * computing)
+    shape, (vectors, blocks) = lanes.shape, block.cut(lanes.run)
+    own = second or Second(lanes.unit, 1, 0, 0, 0.0)
+    sums = 4 * shape.groups * lanes.channel
+    per_pass = min(lanes.units, max(1, PASS_BYTES // max(lanes.unit, own.unit, sums)))
+    outputs = shape.outputs // shape.groups
+    tasks = per_pass * len(lanes.starts) * blocks * shape.groups
+    steps = shape.terms * block.depth / block.bytes_per_lane
+    computing = len(lanes.starts) * blocks * vectors * steps * block.step
+    each = lanes.unit * LAY + own.unit * TURN + computing * shape.outputs
+    numbers = Numbers(
+        lanes.units, per_pass, -(-grid.channels // channel_block(grid)), own.parts,
+        own.weights, shape.groups, own.unit, own.lane, block.vector, vectors, blocks,
+        _output_block(tasks, outputs, threads),
+    )  # fmt: skip
+    return Work(
+        np.hstack(grid), phases, lanes.starts, lanes.taps, numbers,
+        np.array(numbers), lanes.unit, lanes.channel, -(-lanes.units // per_pass),
+        lanes.units * each + own.weights * own.cost,
+    )  # fmt: skip
 
 
-def _output_block(tasks: int, outputs: int) -> int:
+def _output_block(tasks: int, outputs: int, threads: int) -> int:
     """Fewer outputs to a block where threads would share few tasks unevenly."""
-    threads, rows = torch.get_num_threads(), OUTPUT_BLOCK
     wanted = TASKS_PER_THREAD * threads if threads > 1 else 0
+    rows = OUTPUT_BLOCK
     while rows > LEAST_OUTPUTS and tasks * -(-outputs // rows) < wanted:
         rows //= 2
     return rows
 
 
+def convolve(
+    engine: Any, work: Work, call: Call, spans: Spans, base: Any, out: Any
+) -> None:
+    """Runs an engine over all units.
+
+    Args:
+        engine: see `engine.accumulate`.
+        work: from `plan`.
+        call: the operands.
+        spans: stretches of the sum.
+        base: int64[O], added to every sum.
+        out: int32 or int64 [N, O, D, H, W], contiguous; written.
+    """
+    size = work.numbers
+    lanes = np.empty(size.per_pass * work.unit + SLACK, np.uint8)
+    codes = np.empty(size.per_pass * size.unit + SLACK, np.uint8)
+    codes = codes if size.parts else lanes
+    corrected = size.per_pass * size.groups if len(call.finish.zeros) else 0
+    planes = np.empty((corrected, work.channel + SLACK), np.int32)
+    threads = pool.threads_for(work.nanoseconds)
+    board = stages.board(3 * work.passes)
+
+    def share() -> None:
+        _serve(
+            engine, work.grid, work.phases, work.starts, work.taps, work.listed,
+            call.x, lanes, codes, planes, spans, base, out, call.pad, call.finish,
+            board, threads,
+        )  # fmt: skip
+
+    pool.together(share, threads)
+
+
 @compiled
-def compute(
-    engine: Any, lanes: Bytes, g: Grid, starts: Any, spans: Spans, bias: Any, out: Any,
-    groups: int, unit_bytes: int, lane_bytes: int, vector: int, vectors: int,
-    blocks: int, output_block: int, unit0: int, first: int, last: int,
+def _numbers_from(n: Any) -> Numbers:
+    return Numbers(
+        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11]
+    )
+
+
+@compiled
+def _serve(
+    engine: Any, grid: Any, phases: Any, starts: Any, taps: Any, numbers: Any,
+    x: Bytes, lanes: Bytes, codes: Bytes, planes: Any, spans: Spans, base: Any,
+    out: Any, pad: int, how: Finish, board: Any, threads: int,
+) -> None:  # fmt: skip
+    """One thread's share."""
+    g, work = grid_from(grid), _numbers_from(numbers)
+    groups, width = work.groups, work.vector * work.vectors
+    outputs = out.shape[1] // groups
+    sums = np.empty((min(work.outputs, outputs + 3), width + ROW_GAP), np.int32)
+    window = np.empty(width if len(planes) else 0, np.int32)
+    scratch = np.empty(scratch_bytes(g), np.uint8)
+    pieces = groups * ((g.channel + PIECE - 1) // PIECE) if len(planes) else 0
+    parts = (outputs + work.outputs - 1) // work.outputs
+    each = len(starts) * work.blocks * groups * parts
+    for stage in range(len(board) // stages.WORDS):
+        unit, kind = stage // 3 * work.per_pass, stage % 3
+        units = min(work.per_pass, work.units - unit)
+        extra = work.weights if stage == 0 else units * pieces if kind == AGAIN else 0
+        tasks = extra + units * (work.layouts, work.parts, each)[kind]
+        first, last = stages.take(board, stage, tasks, threads)
+        while first < last:
+            before, a, b = min(last, extra), max(first, extra) - extra, last - extra
+            if kind == LAY_OUT:
+                prepare(engine, base, first, before)
+                fill(x, lanes, g, phases, pad, unit, a, b, scratch)
+            elif kind == AGAIN:
+                per_group = g.channels // groups
+                sum_channels(
+                    lanes, planes, g.channel, per_group, how.sign, first, before
+                )
+                turn(engine, lanes, codes, a, b)
+            else:
+                _compute(
+                    engine, g, work, starts, taps, codes, planes, spans, base, out,
+                    how, sums, window, unit, a, b,
+                )  # fmt: skip
+            stages.report(board, stage, last - first)
+            first, last = stages.take(board, stage, tasks, threads)
+        stages.wait(board, stage, tasks)
+
+
+@compiled
+def _compute(
+    engine: Any, g: Grid, work: Numbers, starts: Any, taps: Any, lanes: Bytes,
+    planes: Any, spans: Spans, base: Any, out: Any, how: Finish, sums: Any,
+    window: Any, unit0: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups, runs, their blocks, and outputs."""
-    width = vector * vectors
-    outputs, group_bytes = out.shape[1] // groups, unit_bytes // groups
-    parts = (outputs + output_block - 1) // output_block
-    sums = np.empty((min(output_block, outputs + 3), width + ROW_GAP), np.int32)
+    groups, vector = work.groups, work.vector
+    width = vector * work.vectors
+    outputs, group_bytes = out.shape[1] // groups, work.unit // groups
+    parts = (outputs + work.outputs - 1) // work.outputs
     for task in range(first, last):
         rest, part = divmod(task, parts)
-        rest, block = divmod(rest, blocks)
+        rest, block = divmod(rest, work.blocks)
         rest, run = divmod(rest, len(starts))
         unit, group = divmod(rest, groups)
         start = starts[run] * g.images + block * width
         count = min(width, starts[run] * g.images + g.run - start)
-        base = unit * unit_bytes + group * group_bytes + start * lane_bytes
+        at = unit * work.unit + group * group_bytes + start * work.lane
         used = (count + vector - 1) // vector
-        rows = min(output_block, outputs - part * output_block)
-        o0 = group * outputs + part * output_block
+        rows = min(work.outputs, outputs - part * work.outputs)
+        o0 = group * outputs + part * work.outputs
         place = Place(unit0 + unit, start, count, o0, rows)
         if out.itemsize == 4:
             for o in range(rows):
-                sums[o, : used * vector] = bias[o0 + o]
+                sums[o, : used * vector] = base[o0 + o]
             for span in range(len(spans)):
                 k0, k1, shift = spans[span]
-                accumulate(engine, lanes, base, o0, rows, k0, k1, shift, sums, used)
+                accumulate(engine, lanes, at, o0, rows, k0, k1, shift, sums, used)
+            if len(planes):
+                plane = planes[unit * groups + group]
+                sum_window(plane, start, taps, window, used * vector)
+            if len(how.scale):
+                finish(sums, rows, used * vector, window, how, o0)
             store(sums, out, g, place)
         else:
             for span in range(len(spans)):
                 k0, k1, shift = spans[span]
                 sums[:rows, : used * vector] = 0
-                accumulate(engine, lanes, base, o0, rows, k0, k1, 0, sums, used)
-                add(sums, bias, out, g, place, shift, span == 0)
+                accumulate(engine, lanes, at, o0, rows, k0, k1, 0, sums, used)
+                add(sums, base, out, g, place, shift, span == 0)

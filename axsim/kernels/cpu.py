@@ -13,6 +13,7 @@ import torch
 
 from . import factored, features, floats, gather, shuffle
 from .contract import Convolution, check_codes
+from .finish import Finish, stay_whole
 from .layout import unite
 from .skip import remove_padded_taps
 from .table import Table
@@ -31,6 +32,7 @@ class Call:
         pad: code of padded taps.
         bound: no code of `x` nor `pad` is above it; one less than a power of two.
         wide: whether sums are int64.
+        finish: what becomes of the sums; real numbers take the bits of the sums.
     """
 
     table: Table
@@ -40,6 +42,7 @@ class Call:
     pad: int
     bound: int
     wide: bool
+    finish: Finish
 
 
 class Path(NamedTuple):
@@ -95,6 +98,7 @@ def convolve(
     path: str,
     swapped: bool,
     names: tuple[str, str],
+    finish: Finish | None = None,
 ) -> torch.Tensor:
     """Sums of one convolution on the named path; shapes are checked, codes are not.
 
@@ -102,12 +106,14 @@ def convolve(
         swapped: whether lanes run along outputs instead of pixels: activations and
             weights change places, and so do the operands of the table.
         names: what the caller calls the operands.
+        finish: what makes real numbers of the sums, on a way that `finishes`.
 
     Raises:
         OperandError: for codes that the table does not have.
     """
-    kind = torch.int64 if wide else torch.int32
-    sums = torch.empty(shape.batch, shape.outputs, *shape.out, dtype=kind)
+    kind = torch.int64 if wide else torch.int32 if finish is None else torch.float32
+    out = shape.out
+    sums = torch.empty(shape.batch, shape.outputs, *out, dtype=kind)
     if not sums.numel():
         return sums
     codes = x.contiguous().numpy().reshape(shape.batch, -1)
@@ -115,8 +121,11 @@ def convolve(
     pad = 0 if pad_code is None else pad_code
     bound = _bound(codes, pad)
     _check_narrow(codes, weights, bound, table, names)
-    call = Call(table, shape, codes, weights, pad, bound, wide)
-    view = sums.numpy().reshape(shape.batch, shape.outputs, *_three(shape.out))
+    how = finish or stay_whole(shape.outputs)
+    call = Call(table, shape, codes, weights, pad, bound, wide, how)
+    view = sums.numpy().reshape(shape.batch, shape.outputs, *_three(out))
+    if finish is not None:
+        view = view.view(np.int32)
     if swapped:
         _run_swapped(call, PATHS[path], view)
     else:
@@ -124,6 +133,15 @@ def convolve(
     if pad_code is None:
         remove_padded_taps(call, view)
     return sums
+
+
+def finishes(
+    path: str, swapped: bool, wide: bool, pad_code: int | None, shape: Convolution
+) -> bool:
+    """Whether a way of computing can make real numbers of its sums as it goes."""
+    skips = pad_code is None and any(shape.padding)
+    by_torch = path == "factored" and variant() == "float32 torch"
+    return not (swapped or wide or skips or by_torch)
 
 
 def swap(shape: Convolution) -> Convolution:
@@ -146,6 +164,7 @@ def _run_swapped(call: Call, path: Path, sums: Any) -> None:
         w=windows,
         pad=0,
         bound=_bound(call.w, 0),
+        finish=stay_whole(len(windows)),
     )
     path.run(other, found)
     by_image = found.reshape(shape.outputs, shape.batch, *sums.shape[2:])

@@ -18,20 +18,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from numba import types
 from numba.extending import overload
 
 from . import emit
 from .contract import INT32_MAX, Convolution
-from .convolve import Second, Spans, convolve
+from .convolve import Second, Spans, Work, convolve, plan
 from .emit import BYTES, I32, INTS, constant, splat
-from .engine import accumulate
-from .lanes import CALL, LAY_MORE, Block, Lanes, estimate, lay_out
+from .engine import accumulate, prepare, turn
+from .lanes import CALL, LAY_MORE, Block, estimate, lay_out
 from .layout import Bytes
-from .quads import Quads, interleaver, quads_of
+from .quads import Quads, interleave, quads_of
 from .table import Table
 from .terms import terms_of, too_many
-from .weights import OUTPUTS, PACK, pack
+from .weights import OUTPUTS, PACK, Packing, pack_blocks, packing_of
 
 if TYPE_CHECKING:
     from .cpu import Call
@@ -55,18 +56,40 @@ MOST_TERMS = 16
 MOST_BYTES = 128 << 20
 
 
+class Again(NamedTuple):
+    """How codes are laid out by quads: bytes of each code, by term.
+
+    Args:
+        maps: uint8[terms, 256].
+        channel, unit: bytes of a channel and of a unit of the first layout.
+        per_group: channels of a group.
+    """
+
+    maps: Bytes
+    channel: int
+    unit: int
+    per_group: int
+
+
 class Factored(NamedTuple):
     """weights: [O / 4, steps, 4 outputs, 4 bytes], by group; offsets: [steps].
 
-    Steps from `signed_from` on have signed codes. `outputs` are those of a group.
-    Sums are visited after `stretch` steps.
+    Args:
+        codes: uint8[O, K], the weights before they are packed.
+        outputs: of a group.
+        signed_from: steps from here on have signed codes.
+        stretch: steps between visits to the sums.
+        packing, again: how weights and codes are laid out by quads.
     """
 
     weights: Bytes
     offsets: npt.NDArray[np.int32]
+    codes: Bytes
     outputs: int
     signed_from: int
     stretch: int
+    packing: Packing
+    again: Again
 
 
 def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
@@ -108,34 +131,48 @@ def _block(table: Table) -> Block:
 
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
-    shape = call.shape
-    lanes, quads, steps, stretches, second = _plan(call.table, shape, call.wide)
-    taps = len(lanes.taps)
-    weights, bias = pack(call, quads, taps)
-    outputs = shape.outputs // shape.groups
-    stretch = STEPS if taps > 1 else STEPS_OF_ONE_TAP
-    engine = Factored(weights, steps, outputs, quads.signed_from * taps, stretch)
-    block = _block(call.table)
-    convolve(engine, block, lanes, call.x, stretches, bias, call.pad, sums, second)
+    known = plan_of(call.table, call.shape, call.wide, torch.get_num_threads())
+    engine = known.engine._replace(
+        weights=np.empty(known.packed, np.uint8), codes=call.w
+    )
+    # What the codes' offsets imply is added while the weights are packed.
+    base = call.finish.constant.copy()
+    convolve(engine, known.work, call, known.spans, base, sums)
+
+
+class _Plan(NamedTuple):
+    """What does not depend on the codes; the shape of packed weights."""
+
+    engine: Factored
+    work: Work
+    spans: Spans
+    packed: tuple[int, int, int, int]
 
 
 @lru_cache(maxsize=256)
-def _plan(
-    table: Table, shape: Convolution, wide: bool
-) -> tuple[Lanes, Quads, npt.NDArray[np.int32], Spans, Second]:
-    """What does not depend on the codes."""
-    lanes = lay_out(shape, _block(table))
-    per_group, taps = shape.channels // shape.groups, len(lanes.taps)
+def plan_of(table: Table, shape: Convolution, wide: bool, threads: int) -> _Plan:
+    block = _block(table)
+    lanes = lay_out(shape, block)
+    groups, outputs = shape.groups, shape.outputs // shape.groups
+    per_group, taps = shape.channels // groups, len(lanes.taps)
     quads = quads_of(table, per_group)
-    starts = np.arange(len(quads.sources)) * lanes.channel
+    count = len(quads.sources)
+    starts = np.arange(count) * lanes.channel
     steps = np.add.outer(4 * starts, 4 * lanes.taps).astype(np.int32).ravel()
+    packed = groups * -(-outputs // OUTPUTS), count * taps, OUTPUTS, 4
     second = Second(
-        unit=len(quads.sources) * shape.groups * lanes.channel * 4,
-        lane=4,
-        tasks=len(quads.sources) * shape.groups,
-        work=interleaver(quads, lanes.channel, lanes.unit, per_group),
-    )
-    return lanes, quads, steps, _spans(quads, taps, wide), second
+        unit=count * groups * lanes.channel * 4, lane=4, parts=count * groups,
+        weights=packed[0], cost=packed[1] * OUTPUTS * 4 * PACK,
+    )  # fmt: skip
+    none = np.empty((0, 0), np.uint8)
+    engine = Factored(
+        np.empty((0, 0, OUTPUTS, 4), np.uint8), steps, none, outputs,
+        quads.signed_from * taps, STEPS if taps > 1 else STEPS_OF_ONE_TAP,
+        packing_of(quads, outputs, taps),
+        Again(quads.code_maps, lanes.channel, lanes.unit, per_group),
+    )  # fmt: skip
+    work = plan(lanes, block, second, threads)
+    return _Plan(engine, work, _spans(quads, taps, wide), packed)
 
 
 def _spans(quads: Quads, taps: int, wide: bool) -> Spans:
@@ -222,7 +259,7 @@ def _broadcast(builder: Any, at: Any) -> Any:
 def _accumulate_by_products(
     engine, lanes, base, first, count, step0, step1, shift, sums, vectors
 ):
-    if not (isinstance(engine, types.NamedTuple) and engine.instance_class is Factored):
+    if not _is_factored(engine):
         return None
 
     def loop(engine, lanes, base, first, count, step0, step1, shift, sums, vectors):
@@ -249,3 +286,33 @@ def _accumulate_by_products(
                     )
 
     return loop
+
+
+def _is_factored(engine: Any) -> bool:
+    return isinstance(engine, types.NamedTuple) and engine.instance_class is Factored
+
+
+@overload(prepare)
+def _pack(engine, base, first, last):
+    if not _is_factored(engine):
+        return None
+
+    def work(engine, base, first, last):
+        pack_blocks(engine.codes, engine.weights, base, engine.packing, first, last)
+
+    return work
+
+
+@overload(turn)
+def _interleave(engine, lanes, codes, first, last):
+    if not _is_factored(engine):
+        return None
+
+    def work(engine, lanes, codes, first, last):
+        how, again = engine.packing, engine.again
+        interleave(
+            lanes, codes, how.sources, how.terms, again.maps, again.channel,
+            again.unit, again.per_group, first, last,
+        )  # fmt: skip
+
+    return work

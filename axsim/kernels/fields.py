@@ -33,11 +33,10 @@ def _field(width: int) -> tuple[Any, Any]:
 
     @compiled
     def unpack(words: Any, low: Any, count: int, codes: Any) -> None:
-        for w in range(count):
-            word = words[w]
-            for f in range(fields):
-                field = (word >> np.uint32(f * width)) & mask
-                codes[f * count + w] |= field << low
+        for f in range(fields):
+            shift = np.uint32(f * width)
+            for w in range(count):
+                codes[f * count + w] |= ((words[w] >> shift) & mask) << low
 
     return pack, unpack
 

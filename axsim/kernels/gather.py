@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from numba import types
 from numba.extending import overload
 
 from .contract import Convolution
-from .convolve import convolve, spans
+from .convolve import convolve, plan, spans
 from .engine import accumulate
 from .lanes import CALL, Block, estimate, lay_out
 from .layout import Bytes
@@ -51,9 +52,9 @@ def run(call: Call, sums: Any) -> None:
     shape = call.shape
     lanes = lay_out(shape, BLOCK)
     engine = Gather(call.table.derived(_rows), call.w, lanes.offsets)
-    bias = np.zeros(shape.outputs, np.int64)
+    work = plan(lanes, BLOCK, None, torch.get_num_threads())
     stretches = spans(shape.terms, call.table.peak, call.wide)
-    convolve(engine, BLOCK, lanes, call.x, stretches, bias, call.pad, sums)
+    convolve(engine, work, call, stretches, call.finish.constant, sums)
 
 
 def _rows(table: Table) -> npt.NDArray[np.int32]:

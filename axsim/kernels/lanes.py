@@ -27,7 +27,8 @@ from .contract import Convolution
 # Codes of one unit; larger ones are cut into bands or take fewer images, so that a
 # unit stays in the cache between its layout and its use.
 UNIT_BYTES = 4 << 20
-MAX_IMAGES = 1024
+# Images side by side; fewer where outputs are maps, which lie far apart in memory.
+MAX_IMAGES, MAX_MAPS = 1024, 32
 # Nanoseconds to store the sum of a lane: row by row, image by image, eight at a time.
 STORE_ROW, STORE, STORE_EIGHT = 0.15, 2.0, 0.4
 # Nanoseconds of a block of lanes, and of a row of codes or sums, however short.
@@ -214,7 +215,8 @@ def lay_out(shape: Convolution, block: Block) -> Lanes:
 
 def _image_counts(shape: Convolution, limit: int) -> list[int]:
     """One image, eights times powers of two, and the whole batch, in a small unit."""
-    whole = max(1, min(shape.batch, MAX_IMAGES))
+    most = MAX_IMAGES if prod(shape.out) == 1 else MAX_MAPS
+    whole = max(1, min(shape.batch, most))
     eights = [EIGHT << i for i in range(whole.bit_length()) if EIGHT << i <= whole]
     bytes_each = shape.channels * prod(shape.padded)
     return [1, *(n for n in {*eights, whole} if n == 1 or n * bytes_each <= limit)]

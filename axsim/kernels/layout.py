@@ -55,6 +55,16 @@ def grid_of(lanes: Lanes) -> tuple[Grid, npt.NDArray[np.int64]]:
 
 
 @compiled
+def grid_from(n: Any) -> Grid:
+    """A grid from its numbers one after the other: an array is handed over faster."""
+    return Grid(
+        n[0], n[1], (n[2], n[3], n[4]), (n[5], n[6], n[7]), (n[8], n[9], n[10]),
+        (n[11], n[12], n[13]), n[14], (n[15], n[16]), (n[17], n[18]),
+        (n[19], n[20], n[21]), n[22], n[23], n[24], n[25],
+    )  # fmt: skip
+
+
+@compiled
 def unite(codes: Bytes) -> int:
     """The bitwise or of all codes: a bound on each of them."""
     seen = np.uint8(0)
@@ -73,15 +83,16 @@ def fill(
     unit0: int,
     first: int,
     last: int,
+    scratch: Bytes,
 ) -> None:
     """Lays out blocks of channels, counted over units from `unit0` on.
 
     x: [N, C * D * H * W], contiguous. lanes: the units one after the other.
+    scratch: `scratch_bytes` of them.
     """
     pixels = g.size[0] * g.size[1] * g.size[2]
     block = channel_block(g)
     blocks = (g.channels + block - 1) // block
-    scratch = np.empty(block * pixels * g.images if g.images > 1 else 0, np.uint8)
     for task in range(first, last):
         unit, b = divmod(task, blocks)
         rest, band_h = divmod(unit0 + unit, g.bands[1])
@@ -99,6 +110,13 @@ def fill(
         for c in range(channels):
             plane = source[c * pixels * g.images : (c + 1) * pixels * g.images]
             _spread(plane, lanes[at + c * g.channel :], g, phases, origin, pad)
+
+
+@compiled
+def scratch_bytes(g: Grid) -> int:
+    """Bytes in which images are interleaved."""
+    pixels = g.size[0] * g.size[1] * g.size[2]
+    return channel_block(g) * pixels * g.images if g.images > 1 else 0
 
 
 @compiled

@@ -144,11 +144,21 @@ def _conv(
         )
     table, signs, peak, rows = _tensor(mul, x, w, "x", "w")
     check_pad_code(pad_code, rows)
-    shape = describe_convolution(x.shape, w.shape, *settings, groups)
+    shape = _shape(x.shape, w.shape, settings, groups)
     return torch.ops.axsim.lut_conv(
         x, w, table, signs, shape.stride, shape.padding, shape.dilation, groups,
         pad_code, needs_int64(shape.terms, peak), backend,
     )  # fmt: skip
+
+
+def _shape(
+    x: torch.Size, w: torch.Size, settings: tuple[Ints, Ints, Ints], groups: int
+) -> Convolution:
+    if torch.compiler.is_compiling():
+        return describe_convolution(x, w, *settings, groups)
+    # Lists are accepted, but no keys.
+    keys = (s if isinstance(s, int) else tuple(s) for s in settings)
+    return _describe(tuple(x), tuple(w), *keys, groups)
 
 
 def _tensor(

@@ -88,22 +88,19 @@ def _runs(
     return runs[:-1]
 
 
-def interleaver(quads: Quads, channel: int, unit: int, per_group: int) -> Any:
-    def work(lanes: Bytes, out: Bytes, first: int, last: int) -> None:
-        _interleave(
-            lanes, out, quads.sources, quads.terms, quads.code_maps, channel, unit,
-            per_group, first, last,
-        )  # fmt: skip
-
-    return work
-
-
 @compiled
-def _interleave(
+def interleave(
     lanes: Bytes, out: Bytes, sources: Any, terms: Any, maps: Bytes, channel: int,
     unit: int, per_group: int, first: int, last: int,
 ) -> None:  # fmt: skip
-    """Quads `first` to `last`, counted over units and groups."""
+    """Quads `first` to `last`, counted over units and groups.
+
+    Args:
+        lanes, out: codes by channel, and by quad.
+        sources, terms, maps: of `Quads`.
+        channel, unit: bytes of a channel and of a unit of `lanes`.
+        per_group: channels of a group.
+    """
     count = sources.shape[0]
     groups = unit // (channel * per_group)
     whole = channel // 64

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from llvmlite import ir
 from numba import types
 from numba.extending import overload
@@ -27,7 +28,7 @@ from numba.extending import overload
 from ..errors import BackendError
 from . import emit, features
 from .contract import Convolution
-from .convolve import convolve, spans
+from .convolve import convolve, plan, spans
 from .emit import BYTES, I8, I32, WORDS, constant, splat
 from .engine import accumulate
 from .lanes import CALL, Block, estimate, lay_out
@@ -103,9 +104,9 @@ def run(call: Call, sums: Any) -> None:
     engine = Shuffle(planes.planes, planes.entries, planes.count, call.w, lanes.offsets)
     # Sums hold what lies above the bases: non-negative, so larger than the products.
     stretches = spans(shape.terms, (1 << 8 * planes.count) - 1, call.wide)
-    convolve(
-        engine, BLOCK, lanes, call.x, stretches, planes.bias(call.w), call.pad, sums
-    )
+    base = planes.bias(call.w) + call.finish.constant
+    work = plan(lanes, BLOCK, None, torch.get_num_threads())
+    convolve(engine, work, call, stretches, base, sums)
 
 
 def _planes(call: Call) -> Planes:

@@ -76,7 +76,9 @@ _known: Any = WeakIdKeyDictionary()
 @lru_cache(maxsize=CACHE_SIZE)
 def tensor_of(mul: Multiplier, device: torch.device) -> torch.Tensor:
     """The table as an int32 tensor on a device."""
-    tensor = torch.from_numpy(np.array(mul.table)).to(device)
+    # Kept beyond this call, whose inference mode would take away its version.
+    with torch.inference_mode(False):
+        tensor = torch.from_numpy(np.array(mul.table)).to(device)
     _known[tensor] = (tensor._version, table_of(mul))
     return tensor
 

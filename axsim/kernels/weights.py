@@ -4,21 +4,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 
-from . import emit, pool
+from . import emit
 from .compiled import compiled
 from .emit import BYTES, I32, INTS, constant, splat
 from .layout import Bytes
 from .quads import Quads
-
-if TYPE_CHECKING:
-    from .cpu import Call
 
 # Outputs that a step serves, and steps in a vector of 32-bit words.
 OUTPUTS, VECTOR = 4, 16
@@ -28,39 +25,55 @@ LINE = 512
 PACK = 0.2
 
 
-def pack(call: Call, quads: Quads, taps: int) -> tuple[Bytes, npt.NDArray[np.int64]]:
-    """The weights' bytes in the order the steps take them, and each output's bias."""
-    shape = call.shape
-    outputs = shape.outputs // shape.groups
-    blocks = shape.groups * -(-outputs // OUTPUTS)
-    packed = np.empty((blocks, len(quads.sources) * taps, OUTPUTS, 4), np.uint8)
-    bias = np.zeros(shape.outputs, np.int64)
-    # The weights of some quads fill a vector; they are turned from (channel, tap) order
-    # to (quad, tap, channel of the quad).
+class Packing(NamedTuple):
+    """What packing takes besides the weights.
+
+    Args:
+        sources, terms, maps, offsets, runs, signed_from: of `Quads`.
+        outputs: of a group.
+        taps: of a channel.
+        together: quads that fill a vector.
+        order: turns the weights of so many quads from (channel, tap) order to
+            (quad, tap, channel of the quad).
+    """
+
+    sources: npt.NDArray[np.int64]
+    terms: npt.NDArray[np.int64]
+    maps: Bytes
+    offsets: npt.NDArray[np.int64]
+    runs: npt.NDArray[np.int64]
+    signed_from: int
+    outputs: int
+    taps: int
+    together: int
+    order: Bytes
+
+
+def packing_of(quads: Quads, outputs: int, taps: int) -> Packing:
+    """How to pack the weights of groups of so many outputs."""
     together = 16 // taps
     order = np.zeros(64, np.uint8)
     places = np.arange(together * 4 * taps).reshape(together, 4, taps)
     order[: places.size] = places.swapaxes(1, 2).ravel()
-
-    def work(first: int, last: int) -> None:
-        _pack_blocks(
-            call.w, packed, bias, quads.sources, quads.terms, quads.weight_maps,
-            quads.bias, quads.runs, quads.signed_from, outputs, taps, together, order,
-            first, last,
-        )  # fmt: skip
-
-    pool.run(work, blocks, packed.size * PACK)
-    return packed, bias
+    return Packing(
+        quads.sources, quads.terms, quads.weight_maps, quads.bias, quads.runs,
+        quads.signed_from, outputs, taps, together, order,
+    )  # fmt: skip
 
 
 @compiled
-def _pack_blocks(
-    w: Bytes, packed: Bytes, bias: Any, sources: Any, terms: Any, maps: Bytes,
-    offsets: Any, runs: Any, signed_from: int, outputs: int, taps: int,
-    together: int, order: Bytes, first: int, last: int,
-) -> None:  # fmt: skip
-    """Blocks of four outputs, counted over groups."""
-    blocks, count = (outputs + OUTPUTS - 1) // OUTPUTS, sources.shape[0]
+def pack_blocks(
+    w: Bytes, packed: Bytes, bias: Any, how: Packing, first: int, last: int
+) -> None:
+    """Packs blocks of four outputs, counted over groups.
+
+    Args:
+        w: uint8[O, K], weight codes.
+        packed: [blocks, steps, 4 outputs, 4 bytes], written.
+        bias: int64[O], what the offsets of codes add to each output is added to it.
+    """
+    outputs, taps, count = how.outputs, how.taps, how.sources.shape[0]
+    blocks = (outputs + OUTPUTS - 1) // OUTPUTS
     at_once = max(16, LINE // taps)
     lines = np.zeros((OUTPUTS, at_once * taps * 4 + 64), np.uint8)
     for block in range(first, last):
@@ -72,9 +85,10 @@ def _pack_blocks(
             for row in range(rows):
                 o = group * outputs + part * OUTPUTS + row
                 bias[o] += _pack_line(
-                    w, o, lines[row], sources[quad : quad + quads],
-                    terms[quad : quad + quads], maps, offsets, runs[quad:],
-                    signed_from - quad, taps, together, order,
+                    w, o, lines[row], how.sources[quad : quad + quads],
+                    how.terms[quad : quad + quads], how.maps, how.offsets,
+                    how.runs[quad:], how.signed_from - quad, taps, how.together,
+                    how.order,
                 )  # fmt: skip
             steps = quads * taps
             target = packed[block, quad * taps : quad * taps + steps]

@@ -28,7 +28,8 @@ RELU = frozenset({"relu", "relu_"})
 DROPOUT = frozenset({"dropout", "dropout_"})
 # What attention saves (queries, keys, values, outputs, sums) must stay consistent.
 ATTENTION = "scaled_dot_product_attention"
-HEADS_FIRST = 4
+# With heads in a dimension of their own, which is what it hands to the above.
+HEADS, HEADS_FIRST = "multi_head_attention_forward", 4
 
 
 class Operation(TorchFunctionMode):
@@ -110,7 +111,7 @@ class Tape:
         if not t.is_floating_point() or t.numel() < BLOCK or t.dim() < 2:
             return Alias(t)
         if running.name in DROPOUT:
-            return keep_mask(self.store, running.slot, t, t.amax())
+            return keep_mask(self.store, running.slot, t, t.amax().item())
         if self._is_weight(t) or self._is_delicate(t):
             return Alias(t)
         return self.store.save(t, running.slot, self.codec, self.policy)
@@ -128,7 +129,7 @@ class Tape:
         name, first = self.running.name, self.running.first
         if name.endswith("norm"):
             return first is not None and t.numel() < first.numel()
-        inside = name == "multi_head_attention_forward" and t.dim() == HEADS_FIRST
+        inside = name == HEADS and (t.dim() == HEADS_FIRST or not t.requires_grad)
         made = t.grad_fn is not None and "Attention" in t.grad_fn.name()
         return inside or made or name == ATTENTION
 

@@ -82,9 +82,22 @@ def load(kept: Kept) -> Tensor:
     return kept.load()
 
 
-def saving(pack: Callable[[Tensor], Kept]) -> saved_tensors_hooks:
-    """A context: operations keep what a function makes of the tensors they save."""
-    return saved_tensors_hooks(pack, load)
+class saving(saved_tensors_hooks):
+    """A context: operations keep what a function makes of the tensors they save.
+
+    Args:
+        pack: the function. It is let go at the end, although the graph holds its hooks
+            for as long as it lives: with the function it would hold the tensors.
+    """
+
+    def __init__(self, pack: Callable[[Tensor], Kept]) -> None:
+        self._pack = [pack]
+        now = self._pack
+        super().__init__(lambda t: now[0](t), load)
+
+    def __exit__(self, *args: object) -> None:
+        super().__exit__(*args)
+        self._pack.clear()
 
 
 def same(x: Tensor, other: Tensor) -> bool:

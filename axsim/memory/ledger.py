@@ -34,6 +34,7 @@ class Line:
         kept: bytes.
         exact: bytes of the tensors themselves.
         shared: tensors that were kept already for another slot.
+        spared: bytes that these would take.
         square, error: squared norms of the tensors and of their errors, where the
             store measures errors.
         raw: why tensors were kept as they are, and how many.
@@ -45,6 +46,7 @@ class Line:
     kept: int = 0
     exact: int = 0
     shared: int = 0
+    spared: int = 0
     square: float = 0.0
     error: float = 0.0
     raw: dict[str, int] = field(default_factory=dict[str, int])
@@ -101,9 +103,11 @@ class Ledger:
         self._change(slot, packed.nbytes, exact)
         return line
 
-    def share(self, slot: str, codec: str) -> None:
-        """Enters a tensor that was kept already."""
-        self._line(slot, codec).shared += 1
+    def share(self, slot: str, codec: str, spared: int) -> None:
+        """Enters a tensor that was kept already, and the bytes this spares."""
+        line = self._line(slot, codec)
+        line.shared += 1
+        line.spared += spared
 
     def remove(self, slot: str, kept: int, exact: int) -> None:
         """Enters that a tensor was let go."""

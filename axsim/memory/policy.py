@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -102,5 +102,15 @@ class Policy(Protocol):
     def join(self, slot: Slot, owner: Slot) -> None:
         """Is told that a slot's tensor is the one kept for another slot."""
 
+    def begin_step(self, indices: Tensor) -> None:
+        """Is told which samples of the data set the next batch has, int64[N]."""
+
     def end_step(self) -> None:
         """Is told that a training step is over."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers of the steps so far: plain values, lists and tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave, to go on with an interrupted run."""

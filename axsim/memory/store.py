@@ -110,6 +110,15 @@ class Store:
         self._saved = 0
         self._streams: dict[torch.device, torch.cuda.Stream] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has the settings and figures; what is kept belongs to the original."""
+        kept = {"_entries": None, "_known": {}, "_storages": {}, "_streams": {}}
+        return {**self.__dict__, **kept, "_saved": 0}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._entries = weakref.WeakValueDictionary()
+
     def save(
         self,
         x: Tensor,
@@ -132,7 +141,8 @@ class Store:
         """
         known = self.find(x, codec)
         if known is not None:
-            self.ledger.share(slot.name, type(codec).__name__)
+            spared = known.entry.place.nbytes
+            self.ledger.share(slot.name, type(codec).__name__, spared)
             policy.join(slot, known.entry.slot)
             return known
         bits = policy.bits(slot, x)

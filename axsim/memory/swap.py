@@ -14,6 +14,11 @@ from .kept import check_version
 class Place(Protocol):
     """Where codes lie between forward and backward."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of them."""
+        ...
+
     def fetch(self) -> None:
         """Begins to bring the codes back, where they are elsewhere."""
         ...
@@ -29,6 +34,11 @@ class Resident:
     def __init__(self, packed: Packed) -> None:
         self._packed = packed
         self._versions = [t._version for t in packed.payload]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the codes."""
+        return self._packed.nbytes
 
     def fetch(self) -> None:
         """Nothing to do."""
@@ -59,6 +69,11 @@ class Swapped:
         for tensor in packed.payload:
             # Its memory must not be used again before the copy has ended.
             tensor.record_stream(stream)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the codes."""
+        return self._host.nbytes
 
     def fetch(self) -> None:
         """Begins to copy the codes back; a second call does nothing."""

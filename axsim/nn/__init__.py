@@ -1,5 +1,6 @@
 """Layers that put the four answers together, and the conversion of whole networks."""
 
+from . import compiled as compiled
 from .attention import ApproxMultiheadAttention as ApproxMultiheadAttention
 from .conv import ApproxConv1d as ApproxConv1d
 from .conv import ApproxConv2d as ApproxConv2d
@@ -12,4 +13,5 @@ from .functional import approx_linear as approx_linear
 from .functional import approx_matmul as approx_matmul
 from .linear import ApproxLinear as ApproxLinear
 from .matmul import ApproxMatmul as ApproxMatmul
+from .spec import ByKind as ByKind
 from .transposed import ApproxConvTranspose2d as ApproxConvTranspose2d

@@ -7,12 +7,14 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
 from ..memory.saved import Saved
 from ..memory.store import Store
+from ..quant.processes import synchronise
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from .fold import Folded, fold_batch_norms
@@ -58,7 +60,8 @@ def approximate(
         rules: a multiplier for all layers, a spec, a list of `Rule`, or a recipe.
         calibration: batches of inputs, or of (input, ...) as data loaders give them,
             from which ranges of activations are taken. Not needed where all ranges
-            are dynamic.
+            are dynamic. Processes of a group must all convert: each brings its
+            own batches, and all get the ranges of all.
         fold_batch_norm: make batch norms part of the layers before them, where they
             alone read what those compute, as accelerators do for inference. Needs a
             batch; `summary` lists what was folded.
@@ -96,6 +99,8 @@ def approximate(
     if fold_batch_norm:
         sample, calibration = _first(calibration, net)
         folded = fold_batch_norms(net, sample)
+    for _, norm in folded.pairs:
+        answers.pop(norm, None)
     for name, spec in answers.items():
         if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
             continue
@@ -108,7 +113,7 @@ def approximate(
             adopted.remember(spec.saved, store, name)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
-    exact = dict(_left_exact(net))
+    exact = dict(left_exact(net))
     found = Plan(exact=tuple(exact)) if sample is None else probe(net, exact, sample)
     keep_rest(net, saved, store)
     found.store, found.policies = store, policies_of(saved)
@@ -142,7 +147,7 @@ def _disable_fast_paths(net: nn.Module) -> None:
             module.enable_nested_tensor = False
 
 
-def _left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The layers whose products stay real numbers."""
     for name, module in net.named_modules():
         kind = COUNTERPARTS.get(type(module))
@@ -191,6 +196,8 @@ def calibrate(net: nn.Module, batches: Iterable[Any] | None) -> Tensor | None:
             net(x)
     if sample is None:
         raise CalibrationError("calibration: no batches came; give at least one.")
+    if dist.is_available() and dist.is_initialized():
+        synchronise(waiting)
     for quantizer in waiting:
         quantizer.freeze()
     return sample

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from typing import ClassVar, Protocol
 
@@ -20,10 +21,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels import ops
+from ..kernels.contract import Convolution, describe_convolution
 from ..tables.multiplier import Multiplier
 
 FLOAT32_WHOLE = 1 << 24
 CONVOLVE = (F.conv1d, F.conv2d, F.conv3d)
+
+# A layer is called with the same shapes again and again.
+_describe = lru_cache(maxsize=1024)(describe_convolution)
 
 
 class Form(Protocol):
@@ -117,6 +122,11 @@ class LinearForm:
 
     def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
         return x.reshape(-1, x.shape[-1])
+
+    def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
+        """Rows are images of one pixel."""
+        one, none = (1,), (0,)
+        return Convolution(prod(x[:-1]), x[-1], w[0], one, one, one, none, one, 1)
 
     def per_output(self, values: Tensor) -> Tensor:
         return values
@@ -219,6 +229,10 @@ class ConvolutionForm:
             *(step * d for step, d in zip(steps, self.dilation, strict=True)),
         )
         return padded.as_strided((len(x), *out, *w[1:]), strides)
+
+    def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
+        """The convolution of operands of these shapes."""
+        return _describe(x, w, self.stride, self.padding, self.dilation, self.groups)
 
     def per_output(self, values: Tensor) -> Tensor:
         return values if values.dim() == 0 else values.view(-1, *[1] * len(self.stride))

@@ -33,7 +33,7 @@ from .gated_reals import gated_reals
 from .pieces import Piece, Sums
 from .product import Operand, operand_gradients, passed, result_type
 from .signs import table_for
-from .site import Site
+from .site import Site, mark_nan
 from .skipping import add_rest
 from .spec import LayerSpec, Product
 
@@ -93,7 +93,7 @@ def _multiply(
         return gated_reals(x, weight, bias, form, unit)
     x, a, w = site.operands(x, weight)
     call = _Call(site.sums, form, unit)
-    y = _Gated.apply(x, weight, bias, unit.threshold, a, w, call)
+    y = mark_nan(_Gated.apply(x, weight, bias, unit.threshold, a, w, call), x)
     if site.counted is not None:
         site.counted += form.products(x.shape, weight.shape, y.shape)
     return y

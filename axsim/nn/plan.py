@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from .fold import Folded
 from .gates import gate_line, gated_costs
 from .layer import ApproxLayer
 from .modes import evaluating
+from .saved.measuring import is_due, measure
 from .site import Site
 
 ATTRIBUTE = "axsim_plan"
@@ -44,6 +46,7 @@ class Plan:
         gates: what decides which products are formed, by layer.
         store: keeps what layers save for the backward pass, and accounts for it.
         policies: that choose the bits of it.
+        imported: whether an importer made the network; no recipe makes it again.
     """
 
     products: dict[str, int] = field(default_factory=dict)
@@ -52,8 +55,9 @@ class Plan:
     costs: dict[str, Cost | None] = field(default_factory=dict)
     folded: Folded = field(default_factory=Folded)
     gates: dict[str, GateUnit] = field(default_factory=dict)
-    store: Store = field(default_factory=Store)
+    store: Store = field(default_factory=Store, compare=False)
     policies: tuple[Policy, ...] = ()
+    imported: bool = False
 
     @property
     def energy(self) -> Energy:
@@ -73,6 +77,51 @@ class Plan:
         for policy in self.policies:
             policy.end_step()
         self.store.end_step()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What an interrupted run needs beside the weights, as bytes in a tensor.
+
+        Policies remember what they saw, the store how many random keys it has given.
+        """
+        policies = [policy.state_dict() for policy in self.policies]
+        buffer = BytesIO()
+        torch.save({"policies": policies, "drawn": self.store.stream.drawn}, buffer)
+        return {"state": torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes over what `state_dict` gave; nothing but values is read."""
+        buffer = BytesIO(bytes(state["state"].tolist()))
+        saved = torch.load(buffer, weights_only=True)
+        self.store.stream.drawn = saved["drawn"]
+        for policy, each in zip(self.policies, saved["policies"], strict=True):
+            policy.load_state_dict(each)
+
+    def begin_step(self, indices: Tensor) -> None:
+        """Tells the policies which samples of the data set the next batch has.
+
+        Args:
+            indices: int64[N].
+        """
+        for policy in self.policies:
+            policy.begin_step(indices)
+
+    @property
+    def due(self) -> bool:
+        """Whether a policy asks for `measure` before the next step."""
+        return is_due(self.policies)
+
+    def measure(self, net: nn.Module, loss: Callable[[], Tensor]) -> dict[str, float]:
+        """Lets policies measure what a bit of every saved tensor is worth (GACT).
+
+        Args:
+            net: the network.
+            loss: of one batch, anew each time; called twice for every tensor. No
+                gradient, running statistic or random number is different afterwards.
+
+        Returns:
+            The variance of gradients that each slot causes at one bit.
+        """
+        return measure(net, self.policies, loss)
 
     def gate_report(self, all_processes: bool = False) -> GateReport:
         """What the gates counted since `reset_gates`, and what that saves.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import AxsimError
+from ..kernels.finish import Finish
+from ..kernels.real_sums import peak_of, real_sums
 from ..quant.codes import integers, spread
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
-from .forms import Form
+from .forms import ConvolutionForm, Form, LinearForm
 from .gradient import ProductGradient, product_gradient
 from .spec import Gradient
 
@@ -36,13 +38,17 @@ class Operand:
     zero_point: Tensor
     scheme: Scheme
     inside: Tensor | None = None
+    #: What was derived from the codes last time; every operand derives its own.
+    kept: dict[Any, Finish] = field(
+        default_factory=dict[Any, Finish], init=False, repr=False, compare=False
+    )
 
     def values(self, mapped: Tensor | None = None) -> Tensor:
         """The real values, or with each code's number replaced by `mapped[code]`."""
         numbers = (
             integers(self.raw, self.scheme)
             if mapped is None
-            else mapped[self.raw.int()]
+            else look_up(mapped, self.raw)
         )
         zero = spread(self.zero_point, self.raw, self.scheme)
         return (numbers - zero.float()) * spread(self.scale, self.raw, self.scheme)
@@ -80,17 +86,59 @@ class Circuit:
         )
         offsets = self.form.per_output(zeros_w)
         constant = zero_a * (terms * offsets - sums_w)
-        if total.dtype == torch.int32 and not self._stays_in_int32(terms):
+        if total.dtype == torch.int32 and not self.stays_in_int32(terms):
             total = total.long()
         if not affine_w:
             return total.add_(constant)
         sums_a = self.form.activation_sums(integers(a.raw, a.scheme), w.raw.shape, pad)
         return total.sub_(offsets * sums_a).add_(constant)
 
-    def _stays_in_int32(self, terms: Tensor | int) -> bool:
+    def finished(self, a: Operand, w: Operand, bias: Tensor | None) -> Tensor | None:
+        """The real output in one pass of the kernels; None where they have none.
+
+        Equal bit for bit to what `accumulate` leads to.
+        """
+        form = self.form
+        # Where padded taps are skipped, the correction depends on the place.
+        if self.skip or not isinstance(form, LinearForm | ConvolutionForm):
+            return None
+        shape = form.shape(a.raw.shape, w.raw.shape)
+        if not self.stays_in_int32(shape.terms) or a.raw.device.type != "cpu":
+            return None
+        finish = _finish_of(a, w)
+        if bias is not None:
+            finish = finish._replace(bias=bias.detach().float().contiguous().numpy())
+        code = int(a.zero_point) % (1 << a.scheme.bits)
+        y = real_sums(a.raw, w.raw, self.mul, shape, code, self.backend, finish)
+        if y is not None and isinstance(form, LinearForm):
+            return y.view(*a.raw.shape[:-1], len(w.raw))
+        return y
+
+    def stays_in_int32(self, terms: Tensor | int) -> bool:
         """Whether no partial result of the corrections can leave int32."""
         most = int(terms.max()) if isinstance(terms, Tensor) else terms
-        return most * (int(abs(self.mul.table).max()) + 3 * 255 * 255) <= INT32_MAX
+        return most * (peak_of(self.mul) + 3 * 255 * 255) <= INT32_MAX
+
+
+def _finish_of(a: Operand, w: Operand) -> Finish:
+    """T - z_w sum(q_a) - z_a sum(q_w) + K z_a z_w, scaled, for weights [O, ...]."""
+    scheme, zero_a = a.scheme, int(a.zero_point)
+    key = zero_a, float(a.scale), scheme.signed, scheme.bits
+    if key not in w.kept:
+        outputs, zeros = w.raw.shape[0], w.zero_point.expand(w.raw.shape[0])
+        sums = integers(w.raw, w.scheme).flatten(1).sum(1, dtype=torch.int64)
+        terms = w.raw[0].numel()
+        scale = (a.scale * w.scale).expand(outputs).contiguous()
+        corrected = not w.scheme.symmetric and bool(zeros.any())
+        w.kept.clear()
+        w.kept[key] = Finish(
+            scale.numpy(),
+            torch.empty(0).numpy(),
+            (zero_a * (terms * zeros - sums)).numpy(),
+            zeros[: outputs * corrected].contiguous().numpy(),
+            1 << scheme.bits - 1 if scheme.signed else 0,
+        )
+    return w.kept[key]
 
 
 def multiply(
@@ -125,11 +173,13 @@ class _Multiply(torch.autograd.Function):
         circuit: Circuit,
     ) -> Tensor:
         form = circuit.form
-        total = circuit.accumulate(a, w)
-        # One rounding to float32 of the exact sum, one of the product of the scales.
-        y = total.float().mul_(form.per_output(a.scale * w.scale))
-        if bias is not None:
-            y.add_(form.per_output(bias.float()))
+        y = circuit.finished(a, w, bias)
+        if y is None:
+            total = circuit.accumulate(a, w)
+            # One rounding to float32 of the exact sum, one of the scales' product.
+            y = total.float().mul_(form.per_output(a.scale * w.scale))
+            if bias is not None:
+                y.add_(form.per_output(bias.float()))
         ctx.circuit, ctx.a, ctx.w = circuit, _without_tensors(a), _without_tensors(w)
         ctx.save_for_backward(*_tensors(a), *_tensors(w))
         ctx.types = x.dtype, weight.dtype, None if bias is None else bias.dtype
@@ -180,7 +230,7 @@ def _terms_over_a(
     total = spread_back(w.values(_on(table.alpha, g)))
     scale = spread(w.scale, w.raw, w.scheme)
     for p, q in _pairs(table.over_a, g):
-        total = total + p[a.raw.int()] * spread_back(q[w.raw.int()] * scale)
+        total.addcmul_(look_up(p, a.raw), spread_back(look_up(q, w.raw) * scale))
     return total
 
 
@@ -195,7 +245,7 @@ def _terms_over_w(
     zero = a.zero_point.reshape(1) % (1 << a.scheme.bits)
 
     def correlate(numbers: Tensor, offset: Tensor | float) -> Tensor:
-        mapped = (numbers[a.raw.int()] - offset) * a.scale
+        mapped = look_up((numbers - offset) * a.scale, a.raw)
         at_zero = float((numbers[zero] - offset) * a.scale)
         border = 0.0 if circuit.skip else at_zero
         x, form = circuit.form.bordered(mapped, border)
@@ -204,8 +254,14 @@ def _terms_over_w(
 
     total = correlate(_on(table.beta, g), a.zero_point.float())
     for s, t in _pairs(table.over_w, g):
-        total = total + t[w.raw.int()] * correlate(s, 0.0)
+        total.addcmul_(look_up(t, w.raw), correlate(s, 0.0))
     return total
+
+
+def look_up(numbers: Tensor, raw: Tensor) -> Tensor:
+    """A number for each code, in the shape of the codes."""
+    # A third of the time that indexing by a tensor takes.
+    return numbers.index_select(0, raw.flatten().int()).view(raw.shape)
 
 
 def _pairs(terms: Any, like: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
+from itertools import count
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +28,10 @@ from .spec import LayerSpec, Product, Quant, Untouched
 
 #: Codes of activations and weights of a layer that has codes but no multiplier.
 EXACT_CODES = Scheme(), Scheme(signed=True, symmetric=True)
+
+#: Sites by number; a site lives as long as its network.
+SITES: WeakValueDictionary[int, Site] = WeakValueDictionary()
+_NUMBERS = count()
 
 
 class Site(nn.Module):
@@ -65,6 +72,7 @@ class Site(nn.Module):
         self._kept: tuple[Any, Operand] | None = None
         #: Keeps the codes of activations for backward; None leaves that to torch.
         self.keeper: Keeper | None = None
+        self.handle = _register(self)
 
     def fit_tables(self, spec: LayerSpec) -> None:
         """Makes the tables that the codes of both operands see."""
@@ -92,16 +100,42 @@ class Site(nn.Module):
         self, x: Tensor, weight: Tensor, bias: Tensor | None, form: Form
     ) -> Tensor:
         """The layer's output for real operands."""
+        if torch.compiler.is_compiling() and not _wants_gradient(x, weight):
+            name, numbers = settings_of(form)
+            return torch.ops.axsim.site(x, weight, bias, self.handle, name, numbers)
         x, a, w = self.operands(x, weight)
+        return self.multiply_codes(x, weight, bias, a, w, form)
+
+    def multiply_codes(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        a: Operand,
+        w: Operand,
+        form: Form,
+    ) -> Tensor:
+        """The layer's output for operands whose codes are known."""
         product = self.product
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
         )
         with self._keeping(a, w):
             y = multiply(x, weight, bias, a, w, circuit)
+        y = mark_nan(y, x)
+        if self.weight_axis is None:
+            y = mark_nan(y, weight)
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
+
+    def fix(
+        self, activation: tuple[Tensor, Tensor], weight: tuple[Tensor, Tensor]
+    ) -> None:
+        """Takes scale and zero point of both operands as an imported layer has them."""
+        self.input_quantizer.fix(*activation)
+        self.weight_quantizer.dynamic = False
+        self.weight_quantizer.fix(*weight)
 
     def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
         """What of `x` is encoded, its codes, and those of the weights."""
@@ -130,6 +164,36 @@ class Site(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.handle = _register(self)
+
+
+def settings_of(form: Form) -> tuple[str, list[int]]:
+    """A form as the name of its class and all its settings in a row.
+
+    Example:
+        >>> from axsim.nn.forms import ConvolutionForm
+        >>> settings_of(ConvolutionForm((2, 2), (1, 1), (1, 1), 3))
+        ('ConvolutionForm', [2, 2, 1, 1, 1, 1, 3])
+    """
+    settings: list[int] = []
+    for field in fields(form):  # pyright: ignore[reportArgumentType]
+        value: Any = getattr(form, field.name)
+        settings += [value] if isinstance(value, int) else value
+    return type(form).__name__, settings
+
+
+def _register(site: Site) -> int:
+    """A number for the site, by which a compiled graph finds it."""
+    number = next(_NUMBERS)
+    SITES[number] = site
+    return number
+
+
+def _wants_gradient(*operands: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(t.requires_grad for t in operands)
+
 
 def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
     """A tensor's codes, with the places that pass a gradient where one is wanted."""
@@ -140,6 +204,28 @@ def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
         return Operand(raw, scale, zero_point, scheme)
     raw, inside = encode_inside(x, scale, zero_point, scheme)
     return Operand(raw, scale, zero_point, scheme, inside)
+
+
+def mark_nan(y: Tensor, x: Tensor) -> Tensor:
+    """The outputs, NaN for each entry of the batch whose input holds a NaN.
+
+    NaN has no code; without this it would pass for the value of code 0. Infinities
+    are clipped like other values beyond the range.
+    """
+    if torch.compiler.is_compiling():
+        return torch.where(_broken(y, x), float("nan"), y)
+    # One cheap pass; infinities of both signs raise a false alarm.
+    if not math.isnan(float(x.detach().sum())):
+        return y
+    return y.masked_fill(_broken(y, x), float("nan"))
+
+
+def _broken(y: Tensor, x: Tensor) -> Tensor:
+    """Where outputs cannot be trusted: whole entries of the first dimension."""
+    broken = x.detach().isnan()
+    if y.dim() < 2 or x.shape[0] != y.shape[0]:
+        return broken.any()
+    return broken.flatten(1).any(1).view(-1, *[1] * (y.dim() - 1))
 
 
 def _input_quantizer(quant: Quant, scheme: Scheme, name: str) -> Quantizer:
@@ -196,7 +282,7 @@ def _state(weight: Tensor) -> tuple[Any, ...]:
     """
     flat = weight.detach().reshape(-1)
     return (
-        weight._version,
+        0 if weight.is_inference() else weight._version,
         weight.data_ptr(),
         int(torch.hash_tensor(flat).view(torch.int64)),
         float(flat.float() @ _ramp(flat.numel())),

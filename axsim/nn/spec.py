@@ -74,8 +74,8 @@ class Product:
         pad: what a padded tap contributes: "code" sends the code of 0 through the
             table, as a systolic array does; "skip" gates the lane.
         gradient: of a product in training: "ste" that of the exact product, "slopes"
-            the table's regression slope for each fixed operand, "table" its smoothed
-            differences in both operands.
+            the table's regression slope for each fixed operand, "table" its local
+            slopes in both operands.
         backend: path of the integer kernels, "auto" for the fastest.
 
     Raises:

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from ..console import Show, progress_bar, text_table
 from ..errors import DataError
+from ..nn.cost import Energy
+from ..nn.plan import ATTRIBUTE, Plan
 from .answers import answer, check_finite, eval_mode, views_of
 from .batches import batches_of, check_classes, unpack
 from .device import choose_device
@@ -33,12 +35,14 @@ class Evaluation:
         labels: int64 (n,).
         exact: int64 (n,), what the exact network predicts, where one was given.
         seconds: spent in the network.
+        energy: of one sample, where the network was converted.
     """
 
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
     exact: NDArray[np.int64] | None
     seconds: float
+    energy: Energy | None = None
 
     @property
     def n(self) -> int:
@@ -102,15 +106,18 @@ class Evaluation:
 
     def __str__(self) -> str:
         below, above = (f"{100 * bound:.2f}" for bound in self.interval)
-        agreement = "-" if self.agreement is None else f"{100 * self.agreement:.2f}"
-        row = (f"{self.n:,}", f"{100 * self.accuracy:.2f}", f"{below}..{above}",
-               f"{self.loss:.4f}", agreement, f"{self.seconds:.2f}",
-               f"{self.samples_per_second:,.0f}")  # fmt: skip
-        head = ("images", "accuracy %", "95 % interval", "loss", "agreement %",
-                "seconds", "images/s")  # fmt: skip
-        if self.agreement is None:
-            row, head = row[:4] + row[5:], head[:4] + head[5:]
-        return text_table([row], head)
+        cells = {
+            "images": f"{self.n:,}",
+            "accuracy %": f"{100 * self.accuracy:.2f}",
+            "95 % interval": f"{below}..{above}",
+            "loss": f"{self.loss:.4f}",
+        }
+        if self.agreement is not None:
+            cells["agreement %"] = f"{100 * self.agreement:.2f}"
+        cells["seconds"] = f"{self.seconds:.2f}"
+        cells["images/s"] = f"{self.samples_per_second:,.0f}"
+        table = text_table([[*cells.values()]], [*cells])
+        return table if self.energy is None else f"{table}\n{self.energy}"
 
 
 def evaluate(
@@ -178,12 +185,17 @@ def evaluate(
         predicted = _predicted(exact, truth)
     else:
         predicted = torch.cat(agreed).argmax(1).numpy() if agreed else None
-    return Evaluation(answers.numpy(), truth, predicted, seconds)
+    return Evaluation(answers.numpy(), truth, predicted, seconds, _energy(net))
 
 
 def _place(net: nn.Module) -> torch.device:
     tensors = itertools.chain(net.parameters(), net.buffers())
     return next((each.device for each in tensors), torch.device("cpu"))
+
+
+def _energy(net: nn.Module) -> Energy | None:
+    known = getattr(net, ATTRIBUTE, None)
+    return known.energy if isinstance(known, Plan) and known.products else None
 
 
 def _shown(progress: Show | None) -> AbstractContextManager[Show]:

@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from ..console import Show, progress_bar
+from ..nn.plan import ATTRIBUTE
 from .batches import check_data
 from .interrupt import finish_step
 from .processes import join
@@ -46,6 +47,10 @@ def train(
     twice: on a CPU with the same number of threads, on CUDA with
     `torch.use_deterministic_algorithms(True)`.
 
+    A converted network trains through its tables: ranges of activations stay those of
+    its calibration, weights are coded anew in every step, and batch norms take their
+    statistics from what the tables give, which alone brings much accuracy back.
+
     Under `torchrun` the processes share each batch, the folder `out`, and arrive at the
     weights of one within float tolerance; but see `Processes.wrap` on batch norms.
 
@@ -59,7 +64,8 @@ def train(
             begins.
         validate: what `best` is judged by after each epoch; its own accuracy there is
             a little too good.
-        plan: of a converted network, with a penalty or something to do after steps.
+        plan: with a penalty, or something to do after steps; by default that of a
+            converted network, where it has one.
         words: kept in the weights' files, such as the command.
         on_epoch: called after each epoch, when it is saved, in every process.
         progress: called now and then as `progress(done, total, note)`, counting steps;
@@ -83,6 +89,7 @@ def train(
     check_data(data, "data")
     if validate is not None:
         check_data(validate, "validate")
+    plan = plan or _plan_of(model)
     shown = nullcontext(progress) if progress else progress_bar("training")
     group = join(settings.device)
     with _own_randomness(group.device):
@@ -95,6 +102,12 @@ def train(
                 if on_epoch:
                     on_epoch(row)
         return TrainResult(tuple(run.history))
+
+
+def _plan_of(model: nn.Module) -> Plan | None:
+    """The plan of a converted network, where it has something to say to a loop."""
+    found = getattr(model, ATTRIBUTE, None)
+    return found if isinstance(found, Plan) else None
 
 
 def _train_epochs(run: Run, pressed: Callable[[], bool], show: Show) -> Iterator[Epoch]:

@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import AxsimWarning, TrainingError
 from ..zoo.checkpoint import fill_weights
 from ..zoo.data.stream import number
+from .answered import answers_of, check_answers
 from .batches import EpochLoader, steps_of
 from .folder import RunFolder
 from .meter import Meter
@@ -27,7 +28,7 @@ from .processes import Processes
 from .result import Epoch, best_of
 from .schedule import learning_rate
 from .settings import TrainSettings
-from .step import Plan, Step
+from .step import Plan, RemembersSteps, Step
 from .validation import measure
 
 
@@ -61,6 +62,7 @@ class Run:
         self.group = group
         self.words = words
         self.optimizer = NamedOptimizer(model, settings)
+        self.plan = plan
         self.step = Step(group.wrap(model), self.optimizer, settings, group, plan)
         self.meter = Meter(group.device)
         self.folder: RunFolder | None = None
@@ -160,11 +162,14 @@ class Run:
             "scaler": self.step.scaler.state_dict(),
             "settings": self.settings.as_json(),
             "samples": len(cast(Sized, self.data)),
+            "answers": answers_of(self.model),
             "surroundings": self._surroundings(),
         }
         weights = {f"model/{k}": v for k, v in self.model.state_dict().items()}
         slots = {f"optimizer/{k}": v for k, v in self.optimizer.state().items()}
-        self.folder.save(weights | slots, progress)
+        state = self.plan.state_dict() if isinstance(self.plan, RemembersSteps) else {}
+        remembered = {f"plan/{k}": v for k, v in state.items()}
+        self.folder.save(weights | slots | remembered, progress)
 
     def _load(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         self.settings.check_same(progress["settings"])
@@ -174,9 +179,13 @@ class Run:
                 f"resume: the data has {samples:,} samples, and the run began with "
                 f"{progress['samples']:,}. Go on with the data of the run."
             )
-        self._compare(progress["surroundings"])
+        check_answers(self.model, progress["answers"])
+        if progress["epoch"] < self.settings.epochs:
+            self._compare(progress["surroundings"])
         fill_weights(self.model, _under("model/", tensors), "state.safetensors")
         self.optimizer.load(_under("optimizer/", tensors))
+        if isinstance(self.plan, RemembersSteps):
+            self.plan.load_state_dict(_under("plan/", tensors))
         self.step.scaler.load_state_dict(progress["scaler"])
         self.history = [Epoch(**row) for row in progress["history"]]
         self.epoch, self.position = progress["epoch"], progress["position"]

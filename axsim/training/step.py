@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from .settings import TrainSettings
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+@runtime_checkable
 class Plan(Protocol):
     """What a converted network wants of a training loop."""
 
@@ -28,6 +29,19 @@ class Plan(Protocol):
 
     def after_step(self) -> None:
         """Told after each update of the weights."""
+        ...
+
+
+@runtime_checkable
+class RemembersSteps(Protocol):
+    """A plan with a state of its own, which an interrupted run must have again."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What it remembers of the steps so far."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes over what `state_dict` gave."""
         ...
 
 

@@ -23,9 +23,8 @@ from ..errors import ModelError, close_names
 from ..nn.convert import approximate
 from ..nn.document import Reader, Writer
 from ..nn.fold import Folded, fold_pair
-from ..nn.gates import gates_of
 from ..nn.layer import ApproxLayer
-from ..nn.plan import ATTRIBUTE, Plan, plan, site_costs
+from ..nn.plan import plan, site_costs
 from ..nn.site import Site
 from ..nn.spec import Exact, LayerSpec, Rule
 from .checkpoint import Weights, fill_weights, read_weights, write_tensors
@@ -57,8 +56,8 @@ def save_network(
 
     Raises:
         ConversionError: where the network was not returned by `approximate`.
-        ModelError: where an answer or a state has no description, or the folder cannot
-            be written.
+        ModelError: where an importer made the network, an answer or a state has no
+            description, or the folder cannot be written.
 
     Example:
         >>> save_network(net, "coarse", network="digits_resnet")  # doctest: +SKIP
@@ -67,6 +66,12 @@ def save_network(
     # torch.compile wraps the network that was converted.
     net = getattr(net, "_orig_mod", net)
     known, target = plan(net), Path(folder)
+    if known.imported:
+        raise ModelError(
+            f"{type(net).__name__} was imported, with codes that no recipe describes. "
+            "Save its state_dict(); to load it, import the quantised original again "
+            "and call load_state_dict()."
+        )
     _check_states(net)
     _make_folder(target)
     tables = TableFolder(target)
@@ -122,7 +127,7 @@ def load_network(folder: str | Path, model: nn.Module | None = None) -> nn.Modul
     weights = _read_weights(document, source)
     _check_kinds(weights, net)
     fill_weights(net, weights, f"{source.name}/{WEIGHTS}")
-    setattr(net, ATTRIBUTE, _read_plan(document, net))
+    _restore_plan(document, net)
     return net.train(document.get("training") is True)
 
 
@@ -324,14 +329,17 @@ def _check_kinds(weights: Weights, net: nn.Module) -> None:
             )
 
 
-def _read_plan(document: Mapping[str, Any], net: nn.Module) -> Plan:
+def _restore_plan(document: Mapping[str, Any], net: nn.Module) -> None:
+    """Puts back into the network's plan what a sample had shown."""
     products = _section(document, "products")
     if not all(isinstance(count, int) for count in products.values()):
         raise ModelError(f"{SPEC} has damaged counts of products; save again.")
-    folded = Folded(_pairs(document, "folded"), _pairs(document, "kept"))
-    unreached, exact = _names(document, "unreached"), _names(document, "exact")
-    gates = gates_of(net)
-    return Plan(products, exact, unreached, site_costs(net), folded, gates)
+    known = plan(net)
+    known.products, known.costs = products, site_costs(net)
+    known.exact, known.unreached = (
+        _names(document, key) for key in ("exact", "unreached")
+    )
+    known.folded = Folded(_pairs(document, "folded"), _pairs(document, "kept"))
 
 
 def _hash(file: Path) -> str:

@@ -51,8 +51,9 @@ def test_a_segment_meets_a_box_where_one_of_its_points_is_inside(
     assert near or not found
 
 
+@pytest.mark.parametrize("rising", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_labels_of_a_crowded_plot_do_not_overlap(seed: int) -> None:
+def test_labels_of_a_crowded_plot_do_not_overlap(seed: int, rising: bool) -> None:
     rng = np.random.default_rng(seed)
     x = np.sort(rng.random(25))
     front = np.column_stack([x, 1 - x**0.5])
@@ -60,10 +61,12 @@ def test_labels_of_a_crowded_plot_do_not_overlap(seed: int) -> None:
     line = np.column_stack(
         [np.repeat(front[:, 0], 2)[1:], np.repeat(front[:, 1], 2)[:-1]]
     )
+    if rising:
+        front, dots, line = (each * [1, -1] for each in (front, dots, line))
     axes = Figure(figsize=(7, 5)).add_subplot()
     axes.scatter(*dots.T)
     names = [f"design_{i}_long" for i in range(25)]
-    labels = place_labels(axes, front, names, dots, line)
+    labels = place_labels(axes, front, names, dots, line, rising=rising)
     assert len(labels) >= 20
     # The extent of an annotation holds its leader; its text alone is what is read.
     boxes: list[Any] = [Text.get_window_extent(label) for label in labels]

@@ -9,7 +9,14 @@ from cases import CONVS, ConvCase, random_cases
 from axsim.kernels.contract import Convolution, describe_convolution
 from axsim.kernels.factored import MOST, VECTOR
 from axsim.kernels.lanes import Block, Lanes, estimate, lay_out, three_dimensional
-from axsim.kernels.layout import channel_block, fill, grid_of, transpose, unite
+from axsim.kernels.layout import (
+    channel_block,
+    fill,
+    grid_of,
+    scratch_bytes,
+    transpose,
+    unite,
+)
 from axsim.kernels.shuffle import BLOCK
 
 PAD = 201
@@ -37,7 +44,8 @@ def test_taps_of_lanes_read_what_the_convolution_reads(
     grid, phases = grid_of(lanes)
     laid = np.zeros(lanes.units * lanes.unit + 64, np.uint8)
     blocks = -(-shape.channels // channel_block(grid))
-    fill(x, laid, grid, phases, PAD, 0, 0, lanes.units * blocks)
+    scratch = np.empty(scratch_bytes(grid), np.uint8)
+    fill(x, laid, grid, phases, PAD, 0, 0, lanes.units * blocks, scratch)
     padded = np.pad(
         x.reshape(shape.batch, shape.channels, *shape.size),
         [(0, 0), (0, 0), *((p, p) for p in shape.padding)],

@@ -17,6 +17,8 @@ from axsim.memory.policies.error_budget import ErrorBudget
 from axsim.memory.policies.fixed import Fixed
 from axsim.memory.policies.greedy import Greedy
 from axsim.memory.policies.measured import Measured
+from axsim.memory.policies.random_bits import RandomBits
+from axsim.memory.policy import Policy
 from axsim.memory.saved import Saved
 from axsim.nn.document import Reader, Writer, answer_classes
 from axsim.nn.spec import Exact, LayerSpec, Product, Quant
@@ -89,6 +91,17 @@ def test_a_shared_policy_stays_one_object() -> None:
 def test_numbers_that_json_lacks() -> None:
     values = (1.5, float("inf"), -float("inf"), 1, True, None, "text", {"a": 0.1})
     assert through_json(values) == values
+
+
+def test_every_policy_keeps_what_it_was_made_with() -> None:
+    kinds = [k for k in answer_classes().values() if Policy in k.__mro__]
+    assert len(kinds) >= 5
+    # The first argument is the only one that some of them need.
+    for kind in kinds:
+        policy = kind() if kind is RandomBits else kind(3)
+        writer, other = Writer(str), Writer(str)
+        assert writer.write(policy) == other.write(through_json(policy))
+        assert writer.shared == other.shared
 
 
 def test_policies_with_codecs_inside() -> None:

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from axsim.errors import CalibrationError, ConversionError
+from axsim.gating.channels import Channels
+from axsim.gating.gate import Gate
+from axsim.memory.saved import Saved
 from axsim.nn import functional
 from axsim.nn.conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
 from axsim.nn.linear import ApproxLinear
@@ -117,7 +120,11 @@ def call(**settings: Any) -> Tensor:
             r"input_range=\(0, inf\)",
         ),
         (
-            {"spec": LayerSpec(multiplier=COARSE, gate=object(), saved=object())},
+            {
+                "spec": LayerSpec(
+                    multiplier=COARSE, gate=Gate(Channels(4)), saved=Saved()
+                )
+            },
             ConversionError,
             "spec answers gate and saved; functions take codes and a multiplier",
         ),

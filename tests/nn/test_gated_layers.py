@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+import itertools
 from typing import Any
 
 import pytest
@@ -320,7 +320,7 @@ def test_higher_thresholds_open_less() -> None:
         layer.gate.meter.kept = masks = []
         layer(x)
         counts.append(masks[0].flatten(0, -2).sum(0).tolist())
-    for lower, higher in pairwise(counts):
+    for lower, higher in itertools.pairwise(counts):
         assert all(a >= b for a, b in zip(lower, higher, strict=True))
     assert sum(counts[0]) > sum(counts[-1])
 

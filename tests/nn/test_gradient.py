@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from axsim.nn.conv import ApproxConv2d
-from axsim.nn.gradient import REACH, differences, product_gradient
+from axsim.nn.gradient import local_slopes, product_gradient
 from axsim.nn.linear import ApproxLinear
 from axsim.nn.spec import Product
 from axsim.tables.designs import build_design
@@ -26,41 +26,67 @@ MULS = [
 
 
 def by_loop(mul: Multiplier, a: int, w: int) -> tuple[float, float]:
-    """Both smoothed differences of one entry, from the definition."""
+    """Both local slopes of one entry, from the definition."""
 
     def slope(line: np.ndarray, signed: bool, bits: int, code: int) -> float:
         values = operand_values(bits, signed)
         order = np.argsort(values)
         place = int(np.flatnonzero(order == code)[0])
-        low, high = max(place - REACH, 0), min(place + REACH, len(order) - 1)
-        rise = float(line[order[high]]) - float(line[order[low]])
-        return rise / (high - low)
+        near = order[max(place - 16, 0) : place + 17]
+        return float(np.polyfit(values[near], line[near].astype(float), 1)[0])
 
     over_a = slope(mul.table[:, w], mul.signed[0], mul.bits[0], a)
     over_w = slope(mul.table[a], mul.signed[1], mul.bits[1], w)
     return over_a, over_w
 
 
+def whole_slopes(mul: Multiplier) -> tuple[np.ndarray, np.ndarray]:
+    """Local slopes of the table itself, by its two operands."""
+    a, w = (
+        operand_values(*o).astype(float) for o in zip(mul.bits, mul.signed, strict=True)
+    )
+    table = mul.table.astype(float)
+    return local_slopes(table, a), local_slopes(table.T, w).T
+
+
 @pytest.mark.parametrize("mul", MULS, ids=lambda mul: mul.name)
-def test_table_gradients_are_smoothed_differences(mul: Multiplier) -> None:
-    found = product_gradient(mul, "table")
-    over_a = np.add(found.alpha[None, :], _sum(found.over_a, mul))
-    over_w = np.add(found.beta[:, None], _sum(found.over_w, mul))
-    scale = 255 * 0.02
+def test_local_slopes_are_least_squares_lines_of_33_codes(mul: Multiplier) -> None:
+    over_a, over_w = whole_slopes(mul)
     for a, w in [(0, 0), (3, 200), (255, 255), (128, 127), (77, 1)]:
-        expected = by_loop(mul, a, w)
-        assert abs(over_a[a, w] - expected[0]) < scale
-        assert abs(over_w[a, w] - expected[1]) < scale
+        assert (over_a[a, w], over_w[a, w]) == pytest.approx(by_loop(mul, a, w))
+
+
+@pytest.mark.parametrize("mul", MULS, ids=lambda mul: mul.name)
+def test_table_gradients_are_the_nearest_of_two_terms(mul: Multiplier) -> None:
+    """No sum of two products is nearer to the slopes (Eckart and Young)."""
+    found = product_gradient(mul, "table")
+    exact = found.alpha[None, :], found.beta[:, None]
+    terms = found.over_a, found.over_w
+    for slopes, line, kept in zip(whole_slopes(mul), exact, terms, strict=True):
+        nearest = np.linalg.svd(slopes - line, compute_uv=False)[2]
+        left = np.linalg.norm(slopes - line - _sum(kept, mul), 2)
+        hundredth = 0.0101 * np.linalg.norm(np.broadcast_to(line, slopes.shape))
+        assert left <= max(1.001 * nearest, hundredth)
+        assert kept is None or len(kept[0]) <= 2
 
 
 def _sum(terms: Any, mul: Multiplier) -> np.ndarray:
     return np.zeros(mul.table.shape) if terms is None else terms[0].T @ terms[1]
 
 
-def test_differences_of_a_line_are_its_slope_everywhere() -> None:
-    values = operand_values(8, signed=True).astype(float)
+@pytest.mark.parametrize("bits", [4, 8])
+def test_the_local_slope_of_a_line_is_its_slope_everywhere(bits: int) -> None:
+    values = operand_values(bits, signed=True).astype(float)
     line = np.outer(values, [3.0, -2.0]) + 7
-    assert np.allclose(differences(line, values), [3.0, -2.0])
+    assert np.allclose(local_slopes(line, values), [3.0, -2.0])
+
+
+def test_a_staircase_slopes_everywhere() -> None:
+    """Steps of 32 codes, as coarse tables have them: no slope is 0 or a jump's."""
+    values = operand_values(8, signed=False).astype(float)
+    slopes = local_slopes((values // 32 * 32)[:, None], values)[16:-16, 0]
+    assert 0.1 < slopes.min() < slopes.max() < 1.6
+    assert slopes.mean() == pytest.approx(1, abs=0.02)
 
 
 @pytest.mark.parametrize("mul", MULS, ids=lambda mul: mul.name)
@@ -98,6 +124,7 @@ def test_a_linear_layer_s_gradient_is_the_sum_over_its_products(
     x.requires_grad_()
     g = torch.randn(3, 4)
     over_x, over_w = torch.autograd.grad(layer(x), [x, layer.weight], g)
+    assert layer.site
     a, w = (
         layer.site.input_quantizer.codes(x),
         layer.site.weight_quantizer.codes(layer.weight),

@@ -104,7 +104,7 @@ def test_the_integer_sum_is_that_of_a_plain_loop() -> None:
     table = np.random.default_rng(0).integers(0, 65025, (256, 256))
     mul = Multiplier.from_array(table, signed=False)
     torch.manual_seed(1)
-    layer = ApproxLinear(5, 3, spec=mul)
+    layer: Any = ApproxLinear(5, 3, spec=mul)
     x = torch.randn(4, 5)
     calibrated(layer, x)
     a = layer.site.input_quantizer.codes(x)
@@ -126,7 +126,8 @@ def test_the_integer_sum_is_that_of_a_plain_loop() -> None:
 def test_what_a_padded_tap_contributes(pad: Any) -> None:
     """With a table that is 1 everywhere, a sum counts its products."""
     ones = Multiplier.from_array(np.ones((256, 256), int), signed=True)
-    layer = ApproxConv2d(1, 1, 3, padding=1, bias=False, spec=Product(ones, pad=pad))
+    spec = Product(ones, pad=pad)
+    layer: Any = ApproxConv2d(1, 1, 3, padding=1, bias=False, spec=spec)
     x = torch.ones(1, 1, 4, 4)
     calibrated(layer, x)
     scale = (

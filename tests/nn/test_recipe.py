@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from axsim.errors import ConversionError
+from axsim.memory.saved import Saved
 from axsim.nn.recipe import Recipe, recipe, resolve
 from axsim.nn.spec import ByKind, Exact, LayerSpec, Product, Quant, Rule
 from tests.conftest import random_multiplier
 
+CODES = Saved()
 MUL, OTHER = random_multiplier(1), random_multiplier(2)
 ALL = frozenset({"quant", "multiplier", "gate", "saved"})
 LAYERS = {
@@ -30,16 +32,16 @@ def test_within_a_group_the_first_match_wins() -> None:
 
 
 def test_specs_are_cut_to_the_questions_of_a_layer() -> None:
-    answers = resolve(recipe(LayerSpec(multiplier=MUL, saved="codes")), LAYERS)
-    assert answers["layer1.relu"] == LayerSpec(saved="codes")
-    assert answers["stem"] == LayerSpec(multiplier=MUL, saved="codes")
+    answers = resolve(recipe(LayerSpec(multiplier=MUL, saved=CODES)), LAYERS)
+    assert answers["layer1.relu"] == LayerSpec(saved=CODES)
+    assert answers["stem"] == LayerSpec(multiplier=MUL, saved=CODES)
 
 
 def test_recipes_unite_their_answers() -> None:
-    united = recipe(MUL) | recipe(LayerSpec(saved="codes")) | recipe(Quant_only())
+    united = recipe(MUL) | recipe(LayerSpec(saved=CODES)) | recipe(Quant_only())
     assert isinstance(united, Recipe)
     answers = resolve(united, LAYERS)
-    assert answers["head"] == LayerSpec(Quant(dynamic=True), MUL, saved="codes")
+    assert answers["head"] == LayerSpec(Quant(dynamic=True), MUL, saved=CODES)
     assert recipe(united) is united
 
 

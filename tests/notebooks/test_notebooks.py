@@ -29,12 +29,17 @@ def code_cells(notebook: Any) -> list[Any]:
 
 def shown(cell: Any) -> list[tuple[str, str]]:
     """Kind and text of a cell's outputs; pictures count, their pixels do not."""
-    return [
-        ("text", output.text)
-        if output.output_type == "stream"
-        else ("+".join(sorted(output.data)), output.data.get("text/html", ""))
-        for output in cell.outputs
-    ]
+    found: list[tuple[str, str]] = []
+    for output in cell.outputs:
+        if output.output_type != "stream":
+            kinds = "+".join(sorted(output.data))
+            found.append((kinds, output.data.get("text/html", "")))
+        elif found and found[-1][0] == "text":
+            # How a kernel cuts its text into messages is a matter of time.
+            found[-1] = ("text", found[-1][1] + output.text)
+        else:
+            found.append(("text", output.text))
+    return found
 
 
 def imports(source: str) -> Iterator[str]:

@@ -22,6 +22,9 @@ from axsim.nn.site import Site
 from axsim.nn.spec import Product
 from axsim.recipes.tfapprox import tfapprox
 from axsim.tables.multiplier import Multiplier
+from axsim.zoo.checkpoint import load_weights, shipped_weights
+from axsim.zoo.data.digits import digits_folds
+from axsim.zoo.networks.factory import build_network
 from tests.conftest import random_multiplier
 from tests.recipes.slow_twin import QUANTISERS, LookUp, Shape, convolve, published_tf2
 
@@ -202,6 +205,32 @@ def test_results_depend_on_the_batch_in_tf2_alone(profile: str) -> None:
         one_by_one = torch.cat([net(image) for image in x.split(1)])
     same = torch.equal(alone, beside_a_loud_one), torch.equal(alone, one_by_one)
     assert same == ((False, False) if profile == "tf2" else (True, True))
+
+
+def test_accuracy_depends_on_batch_size_and_order_in_tf2_alone() -> None:
+    model = load_weights(
+        build_network("digits_resnet"), shipped_weights("digits_resnet")
+    )
+    train, test = digits_folds(0)
+    images, labels = test.images[:240], test.labels[:240]
+    moved = torch.randperm(240, generator=torch.Generator().manual_seed(2))
+    mul = ax.load_multiplier("mul8u_trunc_6")
+    correct: dict[str, list[int]] = {}
+    for profile in recipes.PROFILES:
+        signs = "sign-magnitude" if profile in ("adapt", "pt2e") else None
+        rules = tfapprox(Product(mul, signs=signs), profile)
+        net = ax.approximate(model.eval(), rules, calibration=[train.images[:128]])
+        with torch.no_grad():
+            small = torch.cat([net(batch) for batch in images.split(8)])
+            other = torch.cat([net(batch) for batch in images[moved].split(8)])
+            large = net(images)
+        right = [small.argmax(1) == labels, other.argmax(1) == labels[moved]]
+        right.append(large.argmax(1) == labels)
+        correct[profile] = [int(r.sum()) for r in right]
+        same = torch.equal(small, large) and torch.equal(other, large[moved])
+        assert same == (profile != "tf2")
+    changed = {profile for profile, counts in correct.items() if len({*counts}) > 1}
+    assert changed == {"tf2"}
 
 
 def test_tf_approximate_knows_convolutions_alone_and_adapt_no_other_kinds() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
+import axsim as ax
 from axsim import AxsimError, BackendError, DataError, ModelError, evaluate
 from axsim.training.evaluation import Evaluation
 
@@ -187,3 +188,17 @@ def test_other_misfits_are_named() -> None:
         BackendError, match=r"needs CUDA device 99, .* Use device='cpu'"
     ):
         evaluate(Echo(), KNOWN, device="cuda:99")
+
+
+def test_a_converted_network_has_an_energy() -> None:
+    mul = ax.load_multiplier("mul8u_trunc_6")
+    net, data = build(), make_blobs()
+    batch = torch.stack([data[i][0] for i in range(8)])
+    converted = ax.approximate(net, mul, calibration=[batch])
+    found = evaluate(converted, data)
+    assert mul.cost is not None and mul.cost.power is not None
+    products = ax.summary(converted).products
+    assert found.energy is not None
+    assert found.energy.value == pytest.approx(products * mul.cost.power)
+    assert str(found).splitlines()[-1] == str(found.energy)
+    assert evaluate(net, data).energy is None

@@ -230,8 +230,8 @@ def test_data_that_cannot_be_trained_with_is_named(data: Any, message: str) -> N
 def resume(folder: Path, **changes: Any) -> None:
     given: dict[str, Any] = {"net": build(), "data": make_blobs(), "resume": True}
     given |= {"settings": SETTINGS} | changes
-    ax.train(given["net"], given["data"], given["settings"], out=folder,
-             resume=given["resume"])  # fmt: skip
+    ax.train(given.pop("net"), given.pop("data"), given.pop("settings"), out=folder,
+             **given)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,11 @@ def test_a_run_that_cannot_go_on_is_left_as_it_is(
 
 
 def test_going_on_with_other_rounding_is_told(tmp_path: Path) -> None:
-    resume(tmp_path)
+    def stop(row: Epoch) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        resume(tmp_path, on_epoch=stop)
     torch.set_num_threads(2)
     with pytest.warns(AxsimWarning, match=r"resume: threads 2, was 1\. The weights"):
         resume(tmp_path)

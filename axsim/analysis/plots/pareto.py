@@ -1,17 +1,14 @@
-"""Error against cost of many multipliers, with the front that nothing beats."""
+"""What multipliers cost and how good they are, with the front that nothing beats."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from .. import figure
-from ..front import QUALITIES, Tradeoff, tradeoff
-from ..labels import place_labels
+from .. import accuracy_axis, figure, staircase
+from ..front import QUALITIES, tradeoff
+from ..run_front import RUN_QUALITIES, run_tradeoff
+from ..runs import Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,118 +17,76 @@ if TYPE_CHECKING:
 
 
 def pareto(
-    muls: Sequence[Multiplier],
+    subject: Sequence[Multiplier] | Runs,
     *,
-    cost: str = "power",
-    quality: str = "mae_percent",
+    cost: str | None = None,
+    quality: str | None = None,
     origin: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draws error against cost: all designs grey, the Pareto front stepped and named.
+    """Draws quality against cost: all tables grey, the Pareto front stepped and named.
 
-    The numbers behind it are those of `axsim.analysis.front.tradeoff`.
+    The numbers behind it are those of `axsim.analysis.front.tradeoff` for multipliers
+    and of `axsim.analysis.run_front.run_tradeoff` for runs.
 
     Args:
-        muls: multipliers of one width whose costs have one origin.
-        cost: "power", "area" or "delay".
+        subject: multipliers of one width, or the runs of one network, whose costs have
+            one origin.
+        cost: "power", "area" or "delay"; of runs also "energy", their default.
         quality: an error figure of `Multiplier.metrics()`, such as "mae_percent",
-            "wce_percent", "mre_percent" or "mse".
+            "wce_percent", "mre_percent" or "mse"; of runs "accuracy", "agreement" or
+            "loss".
         origin: draw only the multipliers whose cost has this origin.
         ax: where to draw; a new figure by default.
 
     Raises:
         TableError: naming the tables, where one has no such cost or costs of
-            different origins, or operands of different widths, are mixed.
+            different origins, operands of different widths or runs of different
+            networks are mixed.
 
     Example:
         >>> pareto(multipliers("mul8u_*")).figure.savefig("front.pdf")  # doctest: +SKIP
     """
+    if isinstance(subject, Runs):
+        return _draw_runs(subject, cost or "energy", quality or "accuracy", origin, ax)
+    return _draw_tables(subject, cost or "power", quality or "mae_percent", origin, ax)
+
+
+def _draw_tables(
+    muls: Sequence[Multiplier],
+    cost: str,
+    quality: str,
+    origin: str | None,
+    ax: Axes | None,
+) -> Axes:
     found = tradeoff(muls, cost, quality, origin)
     axes = figure.start(ax, 7.2, 5)
-    front = _corners(found)
-    _mark(axes, found, front)
-    _scale(axes, found.quality)
-    axes.set_xlim(left=min(0, found.cost.min()))
-    axes.set_xlabel(f"{cost} ({found.unit})", fontsize=9)
+    staircase.mark(axes, found)
+    staircase.scale_errors(axes, found.quality)
     axes.set_ylabel(QUALITIES[quality], fontsize=9)
-    figure.quiet(axes)
-    figure.legend(axes)
-    names = [figure.shorten(name, 24) for name in found.names]
-    common = _common_prefix(names)
-    _title(axes, found, cost, common)
-    place_labels(
-        axes,
-        np.column_stack([found.cost, found.quality])[found.front],
-        [names[i].removeprefix(common) for i in found.front],
-        np.column_stack([found.cost, found.quality]),
-        front,
-    )
+    left = f"; {found.left_out} of other origin left out" if found.left_out else ""
+    first = f"Error against {cost} of {len(found.names)} multipliers"
+    staircase.finish(axes, found, cost, first, left)
     return axes
 
 
-def _mark(axes: Axes, found: Tradeoff, front: npt.NDArray[np.float64]) -> None:
-    """Grey dots, the stepped front and a star for what is exact."""
-    axes.scatter(
-        found.cost, found.quality, s=14, color=figure.GREY, linewidths=0, label="design"
-    )
-    axes.plot(*front.T, color=figure.BLUE, linewidth=1.1, label="Pareto front")
-    axes.scatter(
-        found.cost[found.front],
-        found.quality[found.front],
-        s=18,
-        color=figure.BLUE,
-        zorder=3,
-    )
-    if found.exact.any():
-        axes.scatter(
-            found.cost[found.exact],
-            found.quality[found.exact],
-            s=110,
-            marker="*",
-            color=figure.ORANGE,
-            zorder=4,
-            clip_on=False,
-            label="exact",
-        )
-
-
-def _corners(found: Tradeoff) -> npt.NDArray[np.float64]:
-    """The front as a staircase: a cost buys the error of the best design below it."""
-    x, y = found.cost[found.front], found.quality[found.front]
-    return np.column_stack([np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]])
-
-
-def _scale(axes: Axes, error: npt.NDArray[np.float64]) -> None:
-    """Logarithmic, with a place for 0 below the smallest error."""
-    positive = error[error > 0]
-    if not positive.size:
-        axes.set_ylim(-0.1, 1)
-        return
-    low = 10 ** np.floor(np.log10(positive.min()))
-    if positive.size == error.size:
-        axes.set_yscale("log")
+def _draw_runs(
+    runs: Runs, cost: str, quality: str, origin: str | None, ax: Axes | None
+) -> Axes:
+    found = run_tradeoff(runs, cost, quality, origin)
+    axes = figure.start(ax, 7.2, 5)
+    staircase.mark(axes, found)
+    axes.set_ylabel(RUN_QUALITIES[quality], fontsize=9)
+    rising = quality != "loss"
+    if rising:
+        accuracy_axis.scale(axes, found.quality, runs[0].n)
     else:
-        axes.set_yscale("symlog", linthresh=low, linscale=0.5)
-        axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_ylim(top=positive.max() * 3)
-
-
-def _title(axes: Axes, found: Tradeoff, cost: str, common: str) -> None:
-    left_out = f"; {found.left_out} of other origin left out" if found.left_out else ""
-    unnamed = f"; labels without “{common}”" if common else ""
-    figure.title(
-        axes,
-        f"Error against {cost} of {len(found.names)} multipliers",
-        f"{cost}: {found.origin}{left_out}{unnamed}",
-        legend=True,
-    )
-
-
-def _common_prefix(names: list[str]) -> str:
-    """What all names begin with, up to an underscore; labels need not repeat it."""
-    if len(names) < 2:
-        return ""
-    parts = zip(*(name.split("_")[:-1] for name in names), strict=False)
-    shared = itertools.takewhile(lambda pieces: len(set(pieces)) == 1, parts)
-    return "".join(f"{pieces[0]}_" for pieces in shared)
+        staircase.scale_errors(axes, found.quality)
+    remark = f"; {found.left_out} left out" if found.left_out else ""
+    if quality == "accuracy":
+        accuracy_axis.mark_float(axes, 100 * runs[0].float_accuracy)
+        accuracy_axis.mark_intervals(axes, found, runs)
+        remark = f"{remark}; bars: 95 % intervals"
+    first = f"{runs[0].model}: {quality} against {cost} of {len(found.names)} tables"
+    staircase.finish(axes, found, cost, first, remark, rising=rising)
+    return axes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...kernels.pack import pack, rows_of, unpack_codes
+from ...kernels.mask import pack_mask, unpack_mask
 from ..codec import NO_HINTS, Bits, Codec, Form, Hints, Packed, dense, form_of
 
 
@@ -28,12 +28,17 @@ class BitMask(Codec):
     def encode(self, x: Tensor, bits: Bits = 0, hints: Hints = NO_HINTS) -> Packed:
         """Packs x > 0; NaN is not."""
         x = dense(x > 0 if x.dtype == torch.float64 else x)
-        one = torch.ones(1)
-        packed = pack(x, 1, rows_of(x), rounding="above", inverse=one, zero=one)
         form = Form(*form_of(x)[:2], torch.bool)
-        return Packed(self, (packed.words,), form, bits=1)
+        return Packed(self, (pack_mask(x),), form, bits=1)
 
     def decode(self, packed: Packed) -> Tensor:
         """The mask, as bool."""
         mask = packed.form.empty(packed.payload[0].device)
-        return unpack_codes(packed.payload[0], 1, mask)
+        return unpack_mask(packed.payload[0], mask)
+
+    def scaled(self, packed: Packed, dtype: torch.dtype, worth: float = 1) -> Tensor:
+        """The mask as numbers: `worth` where it is set, else 0."""
+        wide = torch.float32 if dtype == torch.float64 else dtype
+        mask = packed.form.empty(packed.payload[0].device, wide)
+        unpack_mask(packed.payload[0], mask, 1 if wide != dtype else worth)
+        return mask if wide == dtype else mask.double().mul_(worth)

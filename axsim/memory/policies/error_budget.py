@@ -138,6 +138,22 @@ class ErrorBudget(Policy):
         """Counts the steps."""
         self._steps += 1
 
+    def state_dict(self) -> dict[str, Any]:
+        """Steps, samples and who keeps whose tensor."""
+        samples = {
+            name: [tuple(each) for each in known]
+            for name, known in self._samples.items()
+        }
+        return {"steps": self._steps, "samples": samples, "owners": dict(self._owners)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        self._steps, self._owners = state["steps"], dict(state["owners"])
+        self._samples = {
+            name: deque((Reach(*each) for each in known), self.history)
+            for name, known in state["samples"].items()
+        }
+
     def _reduced(self, name: str) -> Reach:
         reduce = REDUCTIONS[self.reduction]
         samples = zip(*self._samples[name], strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -113,7 +113,8 @@ class Greedy(Policy):
 
         Gradients that overflowed, as they do under loss scaling, change nothing.
         """
-        norms = gradients.output.detach().flatten(1).float().square().sum(1)
+        each = gradients.output.detach().flatten(1)
+        norms = torch.linalg.vector_norm(each, dim=1, dtype=torch.float32).square()
         if self.by_sample_index:
             self._remember(slot, norms)
         else:
@@ -134,6 +135,17 @@ class Greedy(Policy):
         parts = bits.float().split([len(cost) for cost in costs])
         means = torch.stack([part.mean() for part in parts]).tolist()
         self._averages = dict(zip(seen, means, strict=True))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The layers' shares of the budget, and what their gradients said."""
+        return {
+            "averages": dict(self._averages), "sensitivity": dict(self._sensitivity)
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        self._averages = dict(state["averages"])
+        self._sensitivity = dict(state["sensitivity"])
 
     def _cost(self, slot: Slot, x: Tensor) -> Tensor:
         x = single(dense(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,6 +64,16 @@ class Measured(Policy):
     def end_step(self) -> None:
         """Counts the steps."""
         self._steps += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Steps, the sizes of slots, and what was chosen when."""
+        return {"steps": self._steps, "sizes": dict(self._sizes),
+                "chosen": dict(self._chosen), "measured": self._measured}  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        self._steps, self._measured = state["steps"], state["measured"]
+        self._sizes, self._chosen = dict(state["sizes"]), dict(state["chosen"])
 
     def measure(self, gradients: Callable[[], Tensor]) -> dict[str, float]:
         """Finds the variance that every slot causes at 1 bit, and allocates anew.

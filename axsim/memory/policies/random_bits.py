@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from ..codec import Bits
@@ -24,3 +26,11 @@ class RandomBits(Policy):
     def bits(self, slot: Slot, x: Tensor) -> Bits:
         """A width, another one every time."""
         return self.low + self._stream.key() % (self.high - self.low + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many were drawn."""
+        return {"drawn": self._stream.drawn}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        self._stream.drawn = state["drawn"]

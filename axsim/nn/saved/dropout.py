@@ -21,7 +21,9 @@ class _Dropout(SavingLayer):
         if t.dtype == torch.bool or self.p == 1:
             return keep_mask(keeper.store, keeper.slot, t)
         # As torch itself makes the factor of what is kept.
-        return keep_mask(keeper.store, keeper.slot, t, t.new_ones(()).div_(1 - self.p))
+        return keep_mask(
+            keeper.store, keeper.slot, t, t.new_ones(()).div_(1 - self.p).item()
+        )
 
 
 class SavedDropout(_Dropout, nn.Dropout):

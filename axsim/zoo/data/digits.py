@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import BackendError, DataError
@@ -63,6 +64,26 @@ def assign_folds(labels: Tensor, folds: int, seed: int) -> Tensor:
     part = torch.empty(len(labels), dtype=torch.int64)
     part[order] = torch.arange(len(labels)) % folds
     return part
+
+
+def enlarge(data: ArrayDataset, size: int) -> ArrayDataset:
+    """Digits as larger images: each pixel repeated as often as fits, 0 around.
+
+    Args:
+        data: of digits.
+        size: sides of the images, at least 8; 28 has pixels of 3x3 and a border of 2.
+
+    Raises:
+        DataError: for a smaller size.
+    """
+    side = data.pixels.shape[-1]
+    if size < side:
+        raise DataError(f"size={size}; digits are {side}x{side}, and can be larger.")
+    times, rest = divmod(size, side)
+    pixels = data.pixels.repeat_interleave(times, 2).repeat_interleave(times, 3)
+    before, after = rest // 2, rest - rest // 2
+    framed = F.pad(pixels, (before, after, before, after))
+    return ArrayDataset(framed, data.labels, data.classes, data.normalise, data.name)
 
 
 @cache

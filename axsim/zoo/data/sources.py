@@ -9,7 +9,7 @@ from ...errors import DataError, close_names
 from ..options import unknown_options
 from .cifar import CIFAR10, CIFAR100
 from .dataset import ArrayDataset
-from .digits import digits_folds
+from .digits import digits_folds, enlarge
 from .imagefolder import ImageFolder
 from .mnist import load_mnist
 
@@ -18,11 +18,13 @@ SPLITS = ("train", "test")
 
 
 def _load_digits(
-    path: str, split: str, *, fold: int = 0, folds: int = 5, seed: int = 0
-) -> ArrayDataset:
+    path: str, split: str, *, fold: int = 0, folds: int = 5, seed: int = 0,
+    size: int = 8,
+) -> ArrayDataset:  # fmt: skip
     if path:
         raise DataError(f"'digits:{path}': the digits need no path; say 'digits'.")
-    return digits_folds(fold, folds, seed)[SPLITS.index(split)]
+    data = digits_folds(fold, folds, seed)[SPLITS.index(split)]
+    return data if size == 8 else enlarge(data, size)
 
 
 SOURCES: dict[str, Callable[..., AnyDataset]] = {
@@ -41,8 +43,8 @@ def load_data(source: str, split: str = "test", **options: Any) -> AnyDataset:
         source: `"digits"`, `"cifar10:/path"`, `"cifar100:/path"`, `"mnist:/path"` or
             `"imagefolder:/path"`.
         split: `"train"` or `"test"`.
-        options: for the digits `fold`, `folds` and `seed`; for an image folder
-            `resize`, `crop` and `views`.
+        options: for the digits `fold`, `folds`, `seed` and `size`, such as 28 for
+            networks made for MNIST; for an image folder `resize`, `crop` and `views`.
 
     Raises:
         DataError: where the name is not known or the folder is not as expected; the

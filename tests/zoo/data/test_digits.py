@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim import BackendError, DataError
+from axsim.zoo.data.dataset import ArrayDataset
 from axsim.zoo.data.digits import assign_folds, digits_folds, load_digits
+from axsim.zoo.data.sources import load_data
 
 
 def test_the_set_is_the_published_one() -> None:
@@ -87,3 +89,14 @@ def test_without_scikit_learn_the_next_step_is_named(
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(BackendError, match=r"Install axsim\[demo\]"):
         load_digits.__wrapped__()
+
+
+def test_digits_can_be_as_large_as_those_of_mnist() -> None:
+    small, large = load_data("digits"), load_data("digits", size=28)
+    assert isinstance(small, ArrayDataset) and isinstance(large, ArrayDataset)
+    assert large.pixels.shape == (360, 1, 28, 28)
+    assert torch.equal(large.pixels[:, :, 2:26:3, 4:26:3], small.pixels)
+    # Nothing but the repeated pixels: the border is 0.
+    assert large.pixels.sum(dtype=torch.int64) == 9 * small.pixels.sum()
+    with pytest.raises(DataError, match=r"size=7; digits are 8x8, and can be larger"):
+        load_data("digits", size=7)

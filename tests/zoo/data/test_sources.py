@@ -29,7 +29,12 @@ def test_digits_are_fold_0_of_seed_0_unless_told_otherwise() -> None:
         ("cifar10", "test", {}, "'cifar10' needs a folder: 'cifar10:/path'"),
         ("digits:/data", "test", {}, "the digits need no path; say 'digits'"),
         ("digits", "val", {}, "split='val'; there are 'train' and 'test'"),
-        ("digits", "test", {"flod": 1}, r"'flod'; it has fold, folds, seed.*'fold'"),
+        (
+            "digits",
+            "test",
+            {"flod": 1},
+            r"'flod'; it has fold, folds, seed, size.*'fold'",
+        ),
         ("mnist:/data", "test", {"fold": 1}, "'mnist' does not know the option 'fold'"),
     ],
 )

@@ -1,0 +1,58 @@
+"""Products of codes summed and turned into real numbers in one go, on the CPU."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..tables.multiplier import Multiplier
+from . import cpu
+from .choice import choose_cpu
+from .contract import Convolution, check_pad_code, needs_int64
+from .finish import Finish
+from .table import table_of
+
+
+def peak_of(mul: Multiplier) -> int:
+    """The largest magnitude of a multiplier's products."""
+    return table_of(mul).peak
+
+
+def real_sums(
+    x: Tensor,
+    w: Tensor,
+    mul: Multiplier,
+    shape: Convolution,
+    pad_code: int | None,
+    backend: str,
+    finish: Finish,
+) -> Tensor | None:
+    """`lut_conv2d` and its kin, with each sum finished while it is in the cache.
+
+    Args:
+        x, w: uint8 raw codes of activations and weights, shaped as `shape` says.
+        mul: its table has a row for every code of `x`, a column for every code of `w`.
+        shape: of the convolution.
+        pad_code: code of a padded tap; None skips the tap.
+        backend: a path, or "auto" for the fastest one.
+        finish: the sums, with all it adds to them, must stay in int32.
+
+    Returns:
+        float32[N, O, ...]; None where the way to compute it gives whole sums only, or
+        on another device, or where a compiler follows.
+
+    Raises:
+        OperandError: for codes that the table does not have.
+        BackendError: where the path cannot serve.
+    """
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return None
+    table = table_of(mul)
+    wide = needs_int64(shape.terms, table.peak)
+    path, swapped = choose_cpu(table, shape, wide, backend)
+    if not cpu.finishes(path, swapped, wide, pad_code, shape):
+        return None
+    check_pad_code(pad_code, mul.table.shape[0])
+    return cpu.convolve(
+        x, w, table, shape, pad_code, wide, path, swapped, ("x", "w"), finish
+    )
