@@ -65,9 +65,13 @@ class Answers:
                 given += [w for each in values for w in (f"--{field.name}", str(each))]
         return shlex.join(given)
 
-    def rules(self) -> Any:
-        """The rules for `approximate`; None where nothing is to be converted."""
-        product = self._product()
+    def rules(self, table: ax.Multiplier | None = None) -> Any:
+        """The rules for `approximate`; None where nothing is to be converted.
+
+        Args:
+            table: the multiplier itself, where it was loaded already.
+        """
+        product = self._product(table)
         written = (*self.recipe, *self.saved)
         texts = [part for text in written for part in text.split("|")]
         named = [ax.recipes.text.find_recipe(text) for text in texts]
@@ -81,7 +85,7 @@ class Answers:
             return None
         return ax.recipes.text.restrict(parts, self.only, self.exact)
 
-    def _product(self) -> ax.Product | None:
+    def _product(self, table: ax.Multiplier | None) -> ax.Product | None:
         if self.multiplier is None:
             return None
         named = {
@@ -89,7 +93,7 @@ class Answers:
             for name in ("row", "signs", "pad", "gradient")
             if (value := getattr(self, name)) is not None
         }
-        return ax.Product(ax.load_multiplier(self.multiplier), **named)
+        return ax.Product(table or ax.load_multiplier(self.multiplier), **named)
 
 
 def _codes(bits: int) -> ax.Quant:

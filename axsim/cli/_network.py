@@ -69,12 +69,19 @@ def prepare(
         except ModelError:
             # Perhaps those of a converted network, which fit the converted one alone.
             ranged = True
-    train = ax.load_data(data, "train", **data_options)
-    batches = DataLoader(spread(train, answers.calibrate), batch_size=BATCH)
+    batches = calibration_of(data, answers.calibrate, data_options)
     converted = ax.approximate(net, rules, calibration=batches)
     if file is not None and ranged:
         ax.load_weights(converted, file)
     return Prepared(converted, True, None if ranged else net)
+
+
+def calibration_of(
+    data: str, count: int, options: dict[str, object]
+) -> DataLoader[Any]:
+    """Batches of so many training images, from which ranges are taken."""
+    images = spread(ax.load_data(data, "train", **options), count)
+    return DataLoader(images, batch_size=BATCH)
 
 
 def spread(data: Dataset[Any], count: int) -> Subset[Any]:
