@@ -15,7 +15,10 @@ import axsim as ax
 from ..errors import ConversionError, close_names
 from ..nn.recipe import Recipe, recipe
 from ..quant.scheme import PerAxis, Scheme
+from ._gate import gate_recipe
 from ._pairs import parse_value
+
+EMPTY = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,9 @@ class Answers:
     recipe: Annotated[
         tuple[str, ...], "Such as tfapprox:profile=tf2; several are united."
     ] = ()
+    gate: Annotated[
+        str | None, "pg:bits=3,msb=2,target=1,weight=1e-3 or cg:parts=4."
+    ] = None
     only: Annotated[str | None, "Pattern of layers to convert; others stay."] = None
     exact: Annotated[tuple[str, ...], "Pattern of layers that stay exact."] = ()
     calibrate: Annotated[int, "Training images from which ranges are taken."] = 512
@@ -47,8 +53,9 @@ class Answers:
             )
         if self.multiplier is None:
             self._refuse(("row", "signs", "pad", "gradient"), "--multiplier")
-        if self.multiplier is None and self.bits is None and not self.recipe:
-            self._refuse(("only", "exact"), "--multiplier, --bits or --recipe")
+        asked = self.multiplier, self.bits, self.gate, *self.recipe
+        if not any(asked):
+            self._refuse(("only", "exact"), "--multiplier, --bits, --recipe or --gate")
 
     def _refuse(self, names: Iterable[str], needed: str) -> None:
         """Options that say nothing without others."""
@@ -72,6 +79,7 @@ class Answers:
         product = self._product()
         parts: list[Recipe] = []
         texts = [part for text in self.recipe for part in text.split("|")]
+        texts += [] if self.gate is None else [gate_recipe(self.gate)]
         used = False
         for text in texts:
             found = find_recipe(text)
@@ -125,14 +133,14 @@ class RecipeText:
             ConversionError: where it needs a multiplier, or its arguments do not fit.
         """
         named = dict(self.named)
-        if self.takes_product:
-            if product is None:
-                raise ConversionError(
-                    f"--recipe {self.text} is about a multiplier; name it with "
-                    "--multiplier."
-                )
-            named["mul"] = product
         signature = inspect.signature(self.function)
+        if self.takes_product and product is not None:
+            named["mul"] = product
+        elif self.takes_product and signature.parameters["mul"].default is EMPTY:
+            raise ConversionError(
+                f"--recipe {self.text} is about a multiplier; name it with "
+                "--multiplier."
+            )
         try:
             signature.bind(*self.values, **named)
         except TypeError as problem:
