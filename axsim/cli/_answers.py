@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 import typer
 
 import axsim as ax
 
-from ..errors import ConversionError, close_names
-from ..nn.recipe import Recipe, recipe
-from ..quant.scheme import PerAxis, Scheme
 from ._gate import gate_recipe
-from ._pairs import parse_value
-
-EMPTY = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +28,9 @@ class Answers:
     bits: Annotated[int | None, "Codes of this width; on exact products alone."] = None
     recipe: Annotated[
         tuple[str, ...], "Such as tfapprox:profile=tf2; several are united."
+    ] = ()
+    saved: Annotated[
+        tuple[str, ...], "Recipe of activations, such as actnn:L3; as --recipe."
     ] = ()
     gate: Annotated[
         str | None, "pg:bits=3,msb=2,target=1,weight=1e-3 or cg:parts=4."
@@ -53,7 +49,7 @@ class Answers:
             )
         if self.multiplier is None:
             self._refuse(("row", "signs", "pad", "gradient"), "--multiplier")
-        asked = self.multiplier, self.bits, self.gate, *self.recipe
+        asked = self.multiplier, self.bits, self.gate, *self.recipe, *self.saved
         if not any(asked):
             self._refuse(("only", "exact"), "--multiplier, --bits, --recipe or --gate")
 
@@ -74,28 +70,28 @@ class Answers:
                 given += [w for each in values for w in (f"--{field.name}", str(each))]
         return shlex.join(given)
 
-    def rules(self) -> Recipe | None:
-        """The rules for `approximate`; None where nothing is to be converted."""
-        product = self._product()
-        parts: list[Recipe] = []
-        texts = [part for text in self.recipe for part in text.split("|")]
-        texts += [] if self.gate is None else [gate_recipe(self.gate)]
-        used = False
-        for text in texts:
-            found = find_recipe(text)
-            parts.append(found.build(product))
-            used = used or found.takes_product
+    def rules(self, table: ax.Multiplier | None = None) -> Any:
+        """The rules for `approximate`; None where nothing is to be converted.
+
+        Args:
+            table: the multiplier itself, where it was loaded already.
+        """
+        product = self._product(table)
+        gates = [] if self.gate is None else [gate_recipe(self.gate)]
+        written = (*self.recipe, *self.saved, *gates)
+        texts = [part for text in written for part in text.split("|")]
+        named = [ax.recipes.text.find_recipe(text) for text in texts]
+        parts: list[Any] = [each.build(product) for each in named]
         if self.bits is not None:
-            parts.append(recipe(ax.LayerSpec(quant=_codes(self.bits))))
-        if product is not None and not used:
+            parts.append([ax.Rule(".*", ax.LayerSpec(quant=_codes(self.bits)))])
+        if product is not None and not any(each.takes_product for each in named):
             quant = _signed_codes() if self.signs else None
-            parts.append(recipe(ax.LayerSpec(quant, product)))
+            parts.append([ax.Rule(".*", ax.LayerSpec(quant, product))])
         if not parts:
             return None
-        united = Recipe(group for part in parts for group in part)
-        return restrict(united, self.only, self.exact)
+        return ax.recipes.text.restrict(parts, self.only, self.exact)
 
-    def _product(self) -> ax.Product | None:
+    def _product(self, table: ax.Multiplier | None) -> ax.Product | None:
         if self.multiplier is None:
             return None
         named = {
@@ -103,121 +99,15 @@ class Answers:
             for name in ("row", "signs", "pad", "gradient")
             if (value := getattr(self, name)) is not None
         }
-        return ax.Product(ax.load_multiplier(self.multiplier), **named)
-
-
-@dataclass(frozen=True)
-class RecipeText:
-    """A recipe as it is written: `name:value,key=value`.
-
-    Args:
-        text: as written.
-        function: of that name in `axsim.recipes`.
-        values, named: its arguments.
-    """
-
-    text: str
-    function: Callable[..., Recipe]
-    values: tuple[object, ...]
-    named: dict[str, object]
-
-    @property
-    def takes_product(self) -> bool:
-        """Whether the recipe is about a multiplier, its parameter `mul`."""
-        return "mul" in inspect.signature(self.function).parameters
-
-    def build(self, product: ax.Product | None) -> Recipe:
-        """The recipe's rules.
-
-        Raises:
-            ConversionError: where it needs a multiplier, or its arguments do not fit.
-        """
-        named = dict(self.named)
-        signature = inspect.signature(self.function)
-        if self.takes_product and product is not None:
-            named["mul"] = product
-        elif self.takes_product and signature.parameters["mul"].default is EMPTY:
-            raise ConversionError(
-                f"--recipe {self.text} is about a multiplier; name it with "
-                "--multiplier."
-            )
-        try:
-            signature.bind(*self.values, **named)
-        except TypeError as problem:
-            own = [str(p) for p in signature.parameters.values() if p.name != "mul"]
-            raise ConversionError(
-                f"--recipe {self.text}: {problem}. It takes {', '.join(own)}; write "
-                "NAME:value,key=value."
-            ) from problem
-        return self.function(*self.values, **named)
-
-
-def find_recipe(text: str) -> RecipeText:
-    """What a text such as `tfapprox:profile=tf2` names.
-
-    Raises:
-        ConversionError: where there is no such recipe.
-
-    Example:
-        >>> find_recipe("tfapprox:profile=adapt").named
-        {'profile': 'adapt'}
-    """
-    name, _, rest = text.strip().partition(":")
-    known = recipes()
-    if name not in known:
-        raise ConversionError(
-            f"--recipe {text}: there is no recipe {name!r}; there are "
-            f"{', '.join(known)}.{close_names(name, known)}"
-        )
-    values: list[object] = []
-    named: dict[str, object] = {}
-    for part in filter(None, rest.split(",")):
-        key, equals, value = part.partition("=")
-        if equals:
-            named[key.strip()] = parse_value(value.strip())
-        else:
-            values.append(parse_value(part.strip()))
-    return RecipeText(text, known[name], tuple(values), named)
-
-
-def recipes() -> dict[str, Callable[..., Any]]:
-    """The functions of `axsim.recipes` by name."""
-    return {
-        name: each
-        for name, each in sorted(vars(ax.recipes).items())
-        if inspect.isfunction(each) and not name.startswith("_")
-    }
-
-
-def restrict(rules: Recipe, only: str | None, exact: Iterable[str]) -> Recipe:
-    """The rules for some of the layers.
-
-    Args:
-        rules: a recipe.
-        only: the pattern of layers that they are for; None for all.
-        exact: patterns of layers that stay exact whatever the rules say.
-    """
-    first = tuple(ax.Rule(pattern, ax.Exact()) for pattern in exact)
-    return Recipe(
-        (*first, *(_narrowed(rule, only) for rule in group)) for group in rules
-    )
-
-
-def _narrowed(rule: ax.Rule, only: str | None) -> ax.Rule:
-    if only is None:
-        return rule
-    pattern = only if rule.pattern == ".*" else f"(?=(?:{only})$)(?:{rule.pattern})"
-    return ax.Rule(pattern, rule.spec)
+        return ax.Product(table or ax.load_multiplier(self.multiplier), **named)
 
 
 def _codes(bits: int) -> ax.Quant:
     """Affine codes of activations and symmetric ones of weights, per channel."""
-    return ax.Quant(
-        Scheme(bits=bits),
-        Scheme(bits=bits, signed=True, symmetric=True, granularity=PerAxis(0)),
-    )
+    weight = replace(ax.Scheme.for_weight(signed=True), bits=bits)
+    return ax.Quant(ax.Scheme(bits=bits), weight)
 
 
 def _signed_codes() -> ax.Quant:
     """Codes that give an unsigned table's sign policy something to do."""
-    return ax.Quant(Scheme.for_activation(True), Scheme.for_weight(True))
+    return ax.Quant(ax.Scheme.for_activation(True), ax.Scheme.for_weight(True))

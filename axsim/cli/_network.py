@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 import axsim as ax
 
 from ..errors import ModelError
-from ..zoo.checkpoint import read_metadata, read_weights
-from ..zoo.data.loader import make_loader
 from ._answers import Answers
 
-# What the ranges of a converted network end with in a state dict.
-RANGES = ".input_quantizer.scale"
+# Images that calibration takes through the network at once.
+BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -60,19 +58,30 @@ def prepare(
             )
         return Prepared(ax.load_network(weights, net), True, None)
     file = ax.shipped_weights(model) if weights == "shipped" else weights
-    ranged = file is not None and any(k.endswith(RANGES) for k in read_weights(file))
-    if file is not None and not ranged:
-        ax.load_weights(net, file)
     if rules is None:
-        if ranged:
-            raise ModelError(_lacks_answers(Path(str(file))))
+        if file is not None:
+            ax.load_weights(net, file)
         return Prepared(net, False, None)
-    train = ax.load_data(data, "train", **data_options)
-    batches = make_loader(spread(train, answers.calibrate))
+    ranged = False
+    if file is not None:
+        try:
+            ax.load_weights(net, file)
+        except ModelError:
+            # Perhaps those of a converted network, which fit the converted one alone.
+            ranged = True
+    batches = calibration_of(data, answers.calibrate, data_options)
     converted = ax.approximate(net, rules, calibration=batches)
     if file is not None and ranged:
         ax.load_weights(converted, file)
     return Prepared(converted, True, None if ranged else net)
+
+
+def calibration_of(
+    data: str, count: int, options: dict[str, object]
+) -> DataLoader[Any]:
+    """Batches of so many training images, from which ranges are taken."""
+    images = spread(ax.load_data(data, "train", **options), count)
+    return DataLoader(images, batch_size=BATCH)
 
 
 def spread(data: Dataset[Any], count: int) -> Subset[Any]:
@@ -80,17 +89,3 @@ def spread(data: Dataset[Any], count: int) -> Subset[Any]:
     size = len(cast(Sized, data))
     count = min(count, size)
     return Subset(data, [size * place // count for place in range(count)])
-
-
-def _lacks_answers(file: Path) -> str:
-    words = read_metadata(file).get("answers") if _is_safetensors(file) else None
-    told = f": {words}" if words else ", such as --multiplier NAME"
-    return (
-        f"weights: {file.name} is of a converted network; say how it was converted, "
-        f"with the options of axsim train{told}. Or give the folder 'network' beside "
-        "it."
-    )
-
-
-def _is_safetensors(file: Path) -> bool:
-    return file.suffix == ".safetensors"

@@ -1,67 +1,56 @@
-"""Recipes on the command line: from a multiplier to the rules of a network."""
+"""The options by which a sweep puts each of its tables under a network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from importlib import import_module
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
 import axsim as ax
 
-from ..errors import ConversionError, close_names
-
-Recipe = Callable[[ax.Multiplier], Any]
+from ._answers import Answers
 
 
-def parse_recipe(text: str) -> Recipe:
-    """A profile of `ax.recipes.tfapprox`, or a function of a module: `mine:rules`.
+@dataclass(frozen=True, kw_only=True)
+class TableRecipe:
+    """How a table is connected, and where; called with one, it gives the rules.
 
-    Raises:
-        ConversionError: where there is none.
+    The options are those of `axsim eval`, but for the table itself.
     """
-    profiles = ax.recipes.PROFILES
-    if text in profiles:
-        return partial(ax.recipes.tfapprox, profile=text)
-    source, _, member = text.partition(":")
-    if not (source and member):
-        raise ConversionError(
-            f"recipe {text!r} is none of the profiles {', '.join(profiles)}, and no "
-            f"module:function such as mine:rules.{close_names(text, profiles)}"
+
+    row: Annotated[str | None, "Operand of the rows: activation or weight."] = None
+    signs: Annotated[
+        str | None, "int8 codes on an unsigned table: sign-magnitude or shift."
+    ] = None
+    pad: Annotated[str | None, "What a padded tap gives: code or skip."] = None
+    recipe: Annotated[
+        tuple[str, ...], "Such as tfapprox:profile=tf2; several are united."
+    ] = ()
+    only: Annotated[str | None, "Pattern of layers to convert; others stay."] = None
+    exact: Annotated[tuple[str, ...], "Pattern of layers that stay exact."] = ()
+    calibrate: Annotated[int, "Training images from which ranges are taken."] = 512
+
+    def __post_init__(self) -> None:
+        if self.calibrate < 1:
+            raise typer.BadParameter(f"--calibrate {self.calibrate}; at least 1.")
+
+    def __call__(self, mul: ax.Multiplier) -> Any:
+        """The rules for a table."""
+        return self._answers(mul.name).rules(mul) or mul
+
+    @property
+    def words(self) -> str:
+        """The options as they are written on a command line."""
+        return self._answers("TABLE").words.removeprefix("--multiplier TABLE").strip()
+
+    def _answers(self, multiplier: str) -> Answers:
+        return Answers(
+            multiplier=multiplier,
+            row=self.row,
+            signs=self.signs,
+            pad=self.pad,
+            recipe=self.recipe,
+            only=self.only,
+            exact=self.exact,
         )
-    try:
-        found = getattr(import_module(source), member)
-    except (ImportError, AttributeError) as problem:
-        raise ConversionError(
-            f"recipe {text!r} is not found ({problem}). The folder of {source!r} must "
-            "be on PYTHONPATH, and the function in it."
-        ) from problem
-    if not callable(found):
-        raise ConversionError(
-            f"recipe {text!r} is a {type(found).__name__}; needed is a function from a "
-            "multiplier to rules."
-        )
-    return found
-
-
-def choose_recipe(
-    recipe: str | None, exact: str | None
-) -> tuple[Recipe, dict[str, str]]:
-    """The recipe of `--recipe` or `--exact`, and what rows call it."""
-    if recipe and exact:
-        raise typer.BadParameter("--recipe says it all; leave --exact out.")
-    if recipe:
-        return parse_recipe(recipe), {"recipe": recipe}
-    if exact:
-        return partial(_leave_exact, exact), {"recipe": f"exact: {exact}"}
-    return _every_layer, {"recipe": ""}
-
-
-def _every_layer(mul: ax.Multiplier) -> ax.Multiplier:
-    return mul
-
-
-def _leave_exact(pattern: str, mul: ax.Multiplier) -> list[ax.Rule]:
-    return [ax.Rule(pattern, ax.Exact()), ax.Rule(".*", mul)]

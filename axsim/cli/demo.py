@@ -11,7 +11,6 @@ import typer
 import axsim as ax
 
 from ..console import say
-from ._calibration import calibration_batches
 
 MODEL = "digits_resnet"
 
@@ -22,6 +21,8 @@ def demo(
     """Evaluate the shipped trained network under every shipped table."""
     import torch
 
+    from ._network import calibration_of
+
     # Images of 8x8 pixels are so little work that threads would wait for each other.
     torch.set_num_threads(1)
     net = ax.load_weights(ax.build_network(MODEL), ax.shipped_weights(MODEL))
@@ -31,7 +32,7 @@ def demo(
         net,
         ax.multipliers(),
         ax.load_data("digits", "test"),
-        calibration=calibration_batches(ax.load_data("digits", "train"), 512),
+        calibration=calibration_of("digits", 512, {}),
         out=rows,
         words={"model": MODEL, "command": "axsim demo"},
     )

@@ -9,18 +9,19 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import axsim as ax
 
 from ..console import complain, say
-from ._calibration import calibration_batches
+from ._options import take, with_options
 from ._pairs import parse_pairs
-from ._recipe import choose_recipe
+from ._recipe import TableRecipe
 
 
+@with_options(TableRecipe)
 def sweep(
     model: Annotated[
         str,
@@ -42,20 +43,6 @@ def sweep(
     out: Annotated[
         Path, typer.Option(help="File of rows; where it exists the sweep goes on.")
     ] = Path("runs.jsonl"),
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="A published simulator's conventions: tf2, adapt or pt2e; or "
-            "module:function from a multiplier to rules."
-        ),
-    ] = None,
-    exact: Annotated[
-        str | None,
-        typer.Option(help="Layers left exact: a regular expression of their names."),
-    ] = None,
-    calibration: Annotated[
-        int, typer.Option(help="Training images that give the ranges.")
-    ] = 512,
     processes: Annotated[
         int, typer.Option(help="Processes that evaluate; 0 is this one.")
     ] = 0,
@@ -70,39 +57,48 @@ def sweep(
     data_option: Annotated[
         list[str] | None, typer.Option(help="Such as fold=1; repeatable.")
     ] = None,
+    **given: Any,
 ) -> None:
     """Evaluate a network under many tables and rank them."""
+    from ._network import calibration_of
+
+    recipe: TableRecipe = take(TableRecipe, given)
+    muls = ax.load_multipliers(tables) if tables else ax.multipliers()
+    # Options that make no rules are no fault of a table, to be told in its row.
+    recipe(muls[0])
     net = ax.build_network(model, **parse_pairs(model_option or []))
     if weights is not None:
         file = ax.shipped_weights(model) if weights == "shipped" else weights
         ax.load_weights(net, file)
     options = parse_pairs(data_option or [])
-    train = ax.load_data(data, "train", **options)
-    words = {"model": model, "command": shlex.join(["axsim", *sys.argv[1:]])}
-    rules, described = choose_recipe(recipe, exact)
+    command = shlex.join(["axsim", *sys.argv[1:]])
     try:
         with _executor(processes) as executor:
             runs = ax.sweep(
                 net,
-                ax.load_multipliers(tables) if tables else ax.multipliers(),
+                muls,
                 ax.load_data(data, "test", **options),
-                calibration=calibration_batches(train, calibration),
-                recipe=rules,
+                calibration=calibration_of(data, recipe.calibrate, options),
+                recipe=recipe,
                 out=out,
                 executor=executor,
                 batch_size=batch_size,
                 device=device,
-                words=words | described,
+                words={"model": model, "recipe": recipe.words, "command": command},
             )
     except KeyboardInterrupt:
         complain(f"interrupted; go on with the same command ({out})")
         raise typer.Exit(130) from None
+    _show(runs, out, report, command)
+
+
+def _show(runs: ax.Runs, out: Path, report: Path | None, command: str) -> None:
     say(runs)
     say(f"\nrows are in {out}")
     if report is None:
         say(f"next: axsim report {out}")
     else:
-        say(f"wrote {ax.report(runs, report, command=words['command'])}")
+        say(f"wrote {ax.report(runs, report, command=command)}")
 
 
 def _executor(processes: int) -> AbstractContextManager[Executor | None]:

@@ -199,6 +199,12 @@ def _numbers(mul: Multiplier) -> tuple[int, int, int]:
     return pack_signs(mul), table_of(mul).peak, mul.table.shape[0]
 
 
+@_constant
+def peak_of(mul: Multiplier) -> int:
+    """The largest magnitude of a multiplier's products."""
+    return table_of(mul).peak
+
+
 # A layer is called with the same shapes again and again.
 _describe = lru_cache(maxsize=1024)(describe_convolution)
 

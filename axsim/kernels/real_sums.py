@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..tables.multiplier import Multiplier
@@ -11,11 +10,6 @@ from .choice import choose_cpu
 from .contract import Convolution, check_pad_code, needs_int64
 from .finish import Finish
 from .table import table_of
-
-
-def peak_of(mul: Multiplier) -> int:
-    """The largest magnitude of a multiplier's products."""
-    return table_of(mul).peak
 
 
 def real_sums(
@@ -30,7 +24,8 @@ def real_sums(
     """`lut_conv2d` and its kin, with each sum finished while it is in the cache.
 
     Args:
-        x, w: uint8 raw codes of activations and weights, shaped as `shape` says.
+        x, w: uint8 raw codes of activations and weights on the CPU, shaped as `shape`
+            says.
         mul: its table has a row for every code of `x`, a column for every code of `w`.
         shape: of the convolution.
         pad_code: code of a padded tap; None skips the tap.
@@ -38,15 +33,12 @@ def real_sums(
         finish: the sums, with all it adds to them, must stay in int32.
 
     Returns:
-        float32[N, O, ...]; None where the way to compute it gives whole sums only, or
-        on another device, or where a compiler follows.
+        float32[N, O, ...]; None where the way to compute it gives whole sums only.
 
     Raises:
         OperandError: for codes that the table does not have.
         BackendError: where the path cannot serve.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return None
     table = table_of(mul)
     wide = needs_int64(shape.terms, table.peak)
     path, swapped = choose_cpu(table, shape, wide, backend)

@@ -1,5 +1,6 @@
 """Published systems as recipes: data that `approximate` takes, no code of their own."""
 
+from . import text as text
 from .acgc import acgc as acgc
 from .actnn import actnn as actnn
 from .blpa import blpa as blpa

@@ -18,6 +18,7 @@ from ..errors import ModelError, close_names
 from ..quant.quantizer import Quantizer
 
 Weights = dict[str, Tensor]
+SUFFIX = ".safetensors"
 SHIPPED = Path(__file__).parent / "weights"
 # Where training scripts keep the weights beside the optimiser's state.
 NESTS = ("state_dict", "model_state_dict", "model", "network", "net", "weights")
@@ -44,7 +45,10 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
         >>> net = build_network("digits_vit")
         >>> net = load_weights(net, shipped_weights("digits_vit"))
     """
-    return fill_weights(model, read_weights(path), Path(path).name)
+    weights = read_weights(path)
+    if _has_ranges(weights) and not _has_ranges(model.state_dict()):
+        raise ModelError(_lacks_answers(Path(path)))
+    return fill_weights(model, weights, Path(path).name)
 
 
 def fill_weights(model: nn.Module, weights: Weights, name: str) -> nn.Module:
@@ -78,7 +82,7 @@ def save_weights(
         PosixPath('net.safetensors')
     """
     target = Path(path)
-    if target.suffix != ".safetensors":
+    if target.suffix != SUFFIX:
         raise ModelError(
             f"save: {target.name} ends in {target.suffix!r}; weights are written as "
             ".safetensors."
@@ -211,6 +215,21 @@ def _find_state_dict(content: Any, name: str) -> Weights:
     raise ModelError(
         f"weights: {name} holds {held}; needed is a state dict, or one kept under "
         f"{', '.join(NESTS)}."
+    )
+
+
+def _has_ranges(weights: Mapping[str, Any]) -> bool:
+    return any(key.endswith(".input_quantizer.scale") for key in weights)
+
+
+def _lacks_answers(file: Path) -> str:
+    """What to do with weights of a converted network, as its training run tells it."""
+    words = read_metadata(file).get("answers") if file.suffix == SUFFIX else None
+    told = f": {words}" if words else ""
+    return (
+        f"weights: {file.name} is of a converted network; convert the model first as "
+        f"it was then, on the command line with the options of axsim train{told}. Or "
+        "load the folder 'network' beside it."
     )
 
 

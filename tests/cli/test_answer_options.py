@@ -12,10 +12,11 @@ from typer.testing import CliRunner, Result
 
 import axsim as ax
 from axsim import ConversionError, ModelError
-from axsim.cli import _answers, build_app
-from axsim.cli._answers import Answers, find_recipe, recipes
+from axsim.cli import build_app
+from axsim.cli._answers import Answers
 from axsim.nn.recipe import Recipe, recipe, resolve
 from axsim.nn.spec import QUESTIONS
+from axsim.recipes.text import find_recipe, recipes, restrict
 from axsim.zoo.checkpoint import read_metadata, read_weights
 
 RESNET = ("--model", "digits_resnet", "--data", "digits")
@@ -87,7 +88,7 @@ def test_some_layers_are_converted_and_some_stay_exact() -> None:
     assert found["stage1.0"].product is not None
     # A recipe's own patterns are narrowed, not replaced.
     own = recipe([ax.Rule("stage1.*", ax.load_multiplier("mul8u_exact"))])
-    narrowed = _answers.restrict(own, "stage1.1|head", ())
+    narrowed = restrict([own], "stage1.1|head", ())
     assert list(resolved(narrowed, *names)) == ["stage1.1"]
 
 
@@ -225,9 +226,9 @@ def test_what_is_retrained_is_evaluated_again(tmp_path: Path) -> None:
         assert float(answered(evaluated.stdout)[1]) == after
     for refused, message in [
         (("--weights", last),
-         "weights: last.safetensors is of a converted network; say how it was "
-         f"converted, with the options of axsim train: {words}. Or give the folder "
-         "'network' beside it."),
+         "weights: last.safetensors is of a converted network; convert the model "
+         "first as it was then, on the command line with the options of axsim train: "
+         f"{words}. Or load the folder 'network' beside it."),
         (("--weights", folder, "--bits", 4),
          f"weights: the folder {folder} says itself how its network is converted; "
          "leave out --bits 4."),

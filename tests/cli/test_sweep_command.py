@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import axsim as ax
+from axsim.analysis.trial import Outcome, Trial
 from axsim.cli import main
 from tests.analysis.reading import parse
 
@@ -58,7 +59,7 @@ def test_a_sweep_from_the_command_line(
         ax.build_network("digits_resnet"), ax.shipped_weights("digits_resnet")
     )
     train = ax.load_data("digits", "train")
-    calibration = torch.stack([train[i][0] for i in range(0, 1024, 2)])
+    calibration = torch.stack([train[1437 * i // 512][0] for i in range(512)])
     mul = ax.load_multiplier("mul8u_trunc_6")
     alone = ax.approximate(net, mul, calibration=[calibration])
     assert found[1].accuracy == ax.evaluate(alone, ax.load_data("digits")).accuracy
@@ -77,42 +78,28 @@ def test_layers_may_stay_exact(
     options = [
         "--exact",
         "(stem|head).*",
-        "--calibration",
+        "--calibrate",
         "64",
         "--out",
         "new/r.jsonl",
     ]
     assert run(monkeypatch, "sweep", "mul8u_trunc_7", *SHIPPED, *options) == 0
     (found,) = ax.Runs.read("new/r.jsonl")
-    assert found.recipe == "exact: (stem|head).*"
+    assert found.recipe == "--exact '(stem|head).*'"
     assert found.products == 747136
     assert found.priced == (747136 - 9216 - 640) / 747136
-    assert "digits_resnet, exact: (stem|head).*, on digits" in capsys.readouterr().out
-
-
-RULES = """
-import signal
-import axsim as ax
-calls = []
-def interrupted(mul):
-    # Once for each row's key, then twice for each table: in the second one.
-    calls.append(mul)
-    if len(calls) == 6:
-        signal.raise_signal(signal.SIGINT)
-    return mul
-def swapped(mul):
-    return ax.Product(mul, row="weight")
-number = 7
-"""
+    assert (
+        "digits_resnet, --exact '(stem|head).*', on digits" in capsys.readouterr().out
+    )
 
 
 def test_the_conventions_of_a_published_simulator(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = [*SHIPPED, "--recipe", "tf2"]
+    options = [*SHIPPED, "--recipe", "tfapprox:profile=tf2"]
     assert run(monkeypatch, "sweep", "mul8u_trunc_6", *options) == 0
     (found,) = ax.Runs.read("runs.jsonl")
-    assert found.recipe == "tf2"
+    assert found.recipe == "--recipe tfapprox:profile=tf2"
     net = ax.load_weights(
         ax.build_network("digits_resnet"), ax.shipped_weights("digits_resnet")
     )
@@ -121,27 +108,26 @@ def test_the_conventions_of_a_published_simulator(
     assert found.accuracy == alone.accuracy
 
 
-def test_rules_of_a_module(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_operand_order_and_signs_are_those_of_eval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "own_rules.py").write_text(RULES)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert run(
-        monkeypatch, "sweep", "mul8u_trunc_4", *LINEAR, "--recipe", "own_rules:swapped"
-    ) == 0  # fmt: skip
-    assert ax.Runs.read("runs.jsonl")[0].recipe == "own_rules:swapped"
-    refusals = {
-        "own_rules:none": "recipe 'own_rules:none' is not found (module 'own",
-        "no_module:f": "is not found (No module named 'no_module'). The folder of",
-        "swapped": "recipe 'swapped' is none of the profiles axsim, tf2, adapt,",
-        "own_rules:number": "is a int; needed is a function from a multiplier to rules",
-    }
-    for recipe, message in refusals.items():
-        assert run(monkeypatch, "sweep", *LINEAR, "--recipe", recipe) == 2
-        assert message in capsys.readouterr().err
-    both = ["--recipe", "own_rules:swapped", "--exact", "head"]
-    assert run(monkeypatch, "sweep", *LINEAR, *both) == 2
-    assert "leave --exact out" in capsys.readouterr().err
+    net = ax.load_weights(
+        ax.build_network("digits_resnet"), ax.shipped_weights("digits_resnet")
+    )
+    train = ax.load_data("digits", "train")
+    calibration = [torch.stack([train[1437 * i // 512][0] for i in range(512)])]
+    product = ax.Product(ax.load_multiplier("mul8u_bam_h2_v5"), row="weight")
+    alone = ax.approximate(net, product, calibration=calibration)
+    options = [*SHIPPED, "--row", "weight"]
+    assert run(monkeypatch, "sweep", "mul8u_bam_h2_v5", *options) == 0
+    (found,) = ax.Runs.read("runs.jsonl")
+    assert found.accuracy == ax.evaluate(alone, ax.load_data("digits")).accuracy
+    assert found.recipe == "--row weight"
+    capsys.readouterr()
+    assert run(monkeypatch, "sweep", *SHIPPED, "--recipe", "tfaprox") == 2
+    assert "there is no recipe 'tfaprox'" in capsys.readouterr().err
+    assert run(monkeypatch, "sweep", *SHIPPED, "--row", "wieght") == 2
+    assert "row='wieght'; choose one of" in capsys.readouterr().err
 
 
 def test_a_sweep_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,13 +137,20 @@ def test_a_sweep_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ctrl_c_keeps_the_rows(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "pressed.py").write_text(RULES)
-    monkeypatch.syspath_prepend(tmp_path)
+    evaluated: list[str] = []
+    go_on = Trial.run
+
+    def interrupted(trial: Trial, mul: ax.Multiplier) -> Outcome:
+        evaluated.append(mul.name)
+        if len(evaluated) == 2:
+            raise KeyboardInterrupt
+        return go_on(trial, mul)
+
+    monkeypatch.setattr(Trial, "run", interrupted)
     tables = ["mul8u_exact", "mul8u_loa_4", "mul8u_trunc_4"]
-    command = ["sweep", *tables, *LINEAR, "--recipe", "pressed:interrupted"]
-    assert run(monkeypatch, *command) == 130
+    assert run(monkeypatch, "sweep", *tables, *LINEAR) == 130
     assert "go on with the same command (runs.jsonl)" in capsys.readouterr().err
     assert [run.table for run in ax.Runs.read("runs.jsonl")] == tables[:1]
 
@@ -183,8 +176,8 @@ def test_mistakes_are_lines(
 ) -> None:
     assert run(monkeypatch, "sweep", "mul8u_trnc_4", *LINEAR) == 2
     assert "TableError: 'mul8u_trnc_4' is neither a file" in capsys.readouterr().err
-    assert run(monkeypatch, "sweep", *LINEAR, "--calibration", "0") == 2
-    assert "at least one image is needed" in capsys.readouterr().err
+    assert run(monkeypatch, "sweep", *LINEAR, "--calibrate", "0") == 2
+    assert "--calibrate 0; at least 1." in capsys.readouterr().err
 
 
 def test_the_demo_is_the_main_job(
