@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import torch
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -96,15 +98,22 @@ def gate_map(
     every: list[Axes] = list(grid[0])
     every[0].imshow(_shown(image), cmap="gray")
     every[0].set_title("input", loc="left", fontsize=8)
+    # One scale for all, so that layers compare.
+    norm = Normalize(0, 1)
     for axes, (name, share) in zip(every[1:], chosen.items(), strict=True):
-        # One scale for all, so that layers compare.
-        mesh = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
+        axes.imshow(share, cmap="cividis", norm=norm)
         axes.set_title(figure.shorten(name, 24), loc="left", fontsize=8)
         axes.set_xlabel(f"{100 * float(share.mean()):.0f} % open", fontsize=7.5)
     for axes in every:
         axes.set_xticks([])
         axes.set_yticks([])
-    bar = drawn.colorbar(mesh, ax=every[1:], fraction=0.03, pad=0.02, shrink=0.85)
+    bar = drawn.colorbar(
+        ScalarMappable(norm, "cividis"),
+        ax=every[1:],
+        fraction=0.03,
+        pad=0.02,
+        shrink=0.85,
+    )
     bar.set_label("share of channels open", fontsize=7)
     bar.ax.tick_params(labelsize=6.5)
     figure.stamp(every[0])

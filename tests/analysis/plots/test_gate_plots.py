@@ -29,17 +29,18 @@ def net() -> nn.Module:
 def test_shares_are_means_of_the_masks_over_channels(net: nn.Module) -> None:
     image = torch.rand(4, 10, 9, generator=torch.Generator().manual_seed(0))
     shares = gate_shares(net, image)
+    assert ax.plan(net).gate_report().counts.outputs == 0
     assert [share.shape for share in shares.values()] == [(8, 7), (6, 5), (4, 3)]
     assert bool((shares["0"] == 1).all())
     assert bool((shares["1"] == 0).all())
     with torch.no_grad():
-        inside = net[:2](image[None])
-        kept = net[2].weight.clone()
+        first, second, third = net.children()
+        inside = second(first(image[None]))
+        kept = third.get_parameter("weight").clone()
         kept[:, 2:] = 0
         base = nn.functional.conv2d(inside, kept)[0]
     expected = (base > 0).float().mean(0).numpy()
     np.testing.assert_allclose(shares["2"], expected, atol=1e-6)
-    assert ax.plan(net).gate_report().counts.outputs == 0
 
 
 def test_the_map_stands_beside_the_image(net: nn.Module) -> None:
@@ -59,6 +60,7 @@ def test_a_network_without_gates_has_no_map() -> None:
 
 
 def test_bars_are_the_layers_sparsity(net: nn.Module) -> None:
+    ax.plan(net).reset_gates()
     with torch.no_grad():
         net(torch.rand(2, 4, 10, 9))
     axes = ax.plot.gate_sparsity(net)
