@@ -11,6 +11,8 @@ import typer
 
 import axsim as ax
 
+from ._gate import gate_recipe
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
@@ -30,6 +32,9 @@ class Answers:
     saved: Annotated[
         tuple[str, ...], "Recipe of activations, such as actnn:L3; as --recipe."
     ] = ()
+    gate: Annotated[
+        str | None, "pg:bits=3,msb=2,target=1,weight=1e-3 or cg:parts=4."
+    ] = None
     only: Annotated[str | None, "Pattern of layers to convert; others stay."] = None
     exact: Annotated[tuple[str, ...], "Pattern of layers that stay exact."] = ()
     calibrate: Annotated[int, "Training images from which ranges are taken."] = 512
@@ -44,9 +49,9 @@ class Answers:
             )
         if self.multiplier is None:
             self._refuse(("row", "signs", "pad", "gradient"), "--multiplier")
-        recipes = (*self.recipe, *self.saved)
-        if self.multiplier is None and self.bits is None and not recipes:
-            self._refuse(("only", "exact"), "--multiplier, --bits or --recipe")
+        asked = self.multiplier, self.bits, self.gate, *self.recipe, *self.saved
+        if not any(asked):
+            self._refuse(("only", "exact"), "--multiplier, --bits, --recipe or --gate")
 
     def _refuse(self, names: Iterable[str], needed: str) -> None:
         """Options that say nothing without others."""
@@ -72,7 +77,8 @@ class Answers:
             table: the multiplier itself, where it was loaded already.
         """
         product = self._product(table)
-        written = (*self.recipe, *self.saved)
+        gates = [] if self.gate is None else [gate_recipe(self.gate)]
+        written = (*self.recipe, *self.saved, *gates)
         texts = [part for text in written for part in text.split("|")]
         named = [ax.recipes.text.find_recipe(text) for text in texts]
         parts: list[Any] = [each.build(product) for each in named]

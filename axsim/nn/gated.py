@@ -15,7 +15,7 @@ codes, packed to their own bits, and masks of one bit. B and R are computed once
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,7 +82,8 @@ def multiply_gated(
     # The compiler takes longer to import than all of this package.
     if "torch._dynamo" not in sys.modules:
         return _multiply(*operands)
-    return torch.compiler.disable(_multiply)(*operands)
+    apart: Callable[..., Tensor] = torch.compiler.disable(_multiply)  # pyright: ignore[reportAssignmentType]
+    return apart(*operands)
 
 
 def _multiply(

@@ -136,6 +136,12 @@ class Plan:
         )
         return GateReport(tuple(lines), sum(self.products.values()))
 
+    def gate_figures(self, all_processes: bool = False) -> dict[str, float]:
+        """The sparsity of the gates as training shows it; empty without gates."""
+        if not self.gates:
+            return {}
+        return {"sparsity": self.gate_report(all_processes).sparsity}
+
     def reset_gates(self) -> None:
         """Lets all gates count anew."""
         for unit in self.gates.values():

@@ -16,6 +16,9 @@ from ..nn.spec import Exact, Product, Rule
 PACKAGE = __name__.rpartition(".")[0]
 
 
+REQUIRED = inspect.Parameter.empty
+
+
 @dataclass(frozen=True)
 class RecipeText:
     """A recipe as it is written: `name:value,key=value`.
@@ -43,14 +46,14 @@ class RecipeText:
             ConversionError: where it needs a multiplier, or its arguments do not fit.
         """
         named = dict(self.named)
-        if self.takes_product:
-            if product is None:
-                raise ConversionError(
-                    f"--recipe {self.text} is about a multiplier; name it with "
-                    "--multiplier."
-                )
-            named["mul"] = product
         signature = inspect.signature(self.function)
+        if self.takes_product and product is not None:
+            named["mul"] = product
+        elif self.takes_product and signature.parameters["mul"].default is REQUIRED:
+            raise ConversionError(
+                f"--recipe {self.text} is about a multiplier; name it with "
+                "--multiplier."
+            )
         try:
             signature.bind(*self.values, **named)
         except TypeError as problem:

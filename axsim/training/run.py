@@ -28,7 +28,7 @@ from .processes import Processes
 from .result import Epoch, best_of
 from .schedule import learning_rate
 from .settings import TrainSettings
-from .step import Plan, RemembersSteps, Step
+from .step import HasGates, Plan, RemembersSteps, Step
 from .validation import measure
 
 
@@ -127,6 +127,7 @@ class Run:
         """Validates, writes weights and log, and turns to the next epoch."""
         rate = learning_rate(self.settings, self.done - 1, self.length)
         loss, accuracy = self._means(self.meter.read(self.group))
+        figures = self._gate_figures(all_processes=True)
         valid_loss, valid_accuracy = self._validate()
         seconds = time.monotonic() - self.began
         row = Epoch(self.epoch + 1, rate, loss, accuracy, valid_loss, valid_accuracy,
@@ -134,7 +135,9 @@ class Run:
         self.history.append(row)
         self._write_weights(row)
         if self.folder:
-            self.folder.log("epoch", **asdict(row))
+            self.folder.log("epoch", **asdict(row), **figures)
+        if isinstance(self.plan, HasGates):
+            self.plan.reset_gates()
         self.epoch += 1
         self.position = 0
         self.meter = Meter(self.group.device)
@@ -145,10 +148,18 @@ class Run:
     def note(self) -> str:
         """Loss and accuracy of the epoch so far, in this process."""
         loss, accuracy = self._means(self.meter.read())
+        figures = self._gate_figures(all_processes=False)
         return (
             f"epoch {self.epoch + 1}/{self.settings.epochs}, loss {loss:.4f}, "
             f"accuracy {100 * accuracy:.2f} %"
+            + "".join(f", {name} {100 * v:.1f} %" for name, v in figures.items())
         )
+
+    def _gate_figures(self, all_processes: bool) -> dict[str, float]:
+        """What the log tells of gates, empty where there are none."""
+        if not isinstance(self.plan, HasGates):
+            return {}
+        return self.plan.gate_figures(all_processes)
 
     def save(self) -> None:
         """Replaces the state in the folder, where there is one."""

@@ -47,6 +47,19 @@ class RemembersSteps(Protocol):
 
 
 @runtime_checkable
+class HasGates(Protocol):
+    """A plan that counts what gates left out."""
+
+    def gate_figures(self, all_processes: bool) -> dict[str, float]:
+        """Shares to show in bar and log, by name; empty where there is no gate."""
+        ...
+
+    def reset_gates(self) -> None:
+        """Begins to count anew."""
+        ...
+
+
+@runtime_checkable
 class ChoosesBits(Protocol):
     """A plan that chooses the bits of activations, by sample and by measurement."""
 

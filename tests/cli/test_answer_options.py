@@ -158,7 +158,7 @@ def test_recipes_and_words_that_are_not_known(
     ("options", "message"),
     [
         (["--row", "weight"], "--row needs --multiplier."),
-        (["--exact", "x"], "--exact needs --multiplier, --bits or --recipe."),
+        (["--exact", "x"], "--exact needs --multiplier, --bits, --recipe or --gate."),
         (["--bits", "4", "--multiplier", "mul8u_exact"],
          "--bits 4 is for exact products; a table has codes of its own width. Leave "
          "out --bits, or name a narrower table."),

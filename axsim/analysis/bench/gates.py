@@ -34,12 +34,12 @@ GATED, QUANTISED, BOTH = r".+\.conv1", r".+\.conv2", r".+\.conv[12]"
 # Digits learn in so few steps that thresholds must be pulled harder than on CIFAR.
 PRECISION = recipes.precision_gating(3, 8, 2, target=4.0, weight=0.1)
 CHANNEL = recipes.channel_gating(
-    4, gated=BOTH, grouped=False, start=0.3, target=2.0, weight=1e-3
+    4, gated=BOTH, grouped=False, sparse=False, start=0.2, target=2.0, weight=1e-3
 )
 FIRST = TrainSettings(epochs=15, lr=0.1)
 MORE = TrainSettings(epochs=8, lr=0.02, decay_vectors=False)
 # Three of four channels are gone: the weights have more to learn.
-LONGER = TrainSettings(epochs=24, lr=0.05, decay_vectors=False)
+LONGER = TrainSettings(epochs=40, lr=0.1, decay_vectors=False)
 FLOAT, EIGHT, THREE, TWO = (
     "float32",
     "uniform 8 bits",
