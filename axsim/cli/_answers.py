@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 
 import typer
 
 import axsim as ax
-
-from ._gate import gate_recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +27,11 @@ class Answers:
     recipe: Annotated[
         tuple[str, ...], "Such as tfapprox:profile=tf2; several are united."
     ] = ()
-    saved: Annotated[
-        tuple[str, ...], "Recipe of activations, such as actnn:L3; as --recipe."
-    ] = ()
     gate: Annotated[
-        str | None, "pg:bits=3,msb=2,target=1,weight=1e-3 or cg:parts=4."
+        str | None, "Such as pg:bits=3,msb=2,target=1,weight=1e-3 or cg:parts=4."
+    ] = None
+    saved: Annotated[
+        str | None, "What backward passes remember: actnn:L3, blpa:bits=4, acgc, gact."
     ] = None
     only: Annotated[str | None, "Pattern of layers to convert; others stay."] = None
     exact: Annotated[tuple[str, ...], "Pattern of layers that stay exact."] = ()
@@ -49,9 +47,10 @@ class Answers:
             )
         if self.multiplier is None:
             self._refuse(("row", "signs", "pad", "gradient"), "--multiplier")
-        asked = self.multiplier, self.bits, self.gate, *self.recipe, *self.saved
+        asked = self.multiplier, self.bits, self.gate, self.saved, *self.recipe
         if not any(asked):
-            self._refuse(("only", "exact"), "--multiplier, --bits, --recipe or --gate")
+            needed = "--multiplier, --bits, --recipe, --gate or --saved"
+            self._refuse(("only", "exact"), needed)
 
     def _refuse(self, names: Iterable[str], needed: str) -> None:
         """Options that say nothing without others."""
@@ -77,19 +76,35 @@ class Answers:
             table: the multiplier itself, where it was loaded already.
         """
         product = self._product(table)
-        gates = [] if self.gate is None else [gate_recipe(self.gate)]
-        written = (*self.recipe, *self.saved, *gates)
-        texts = [part for text in written for part in text.split("|")]
-        named = [ax.recipes.text.find_recipe(text) for text in texts]
-        parts: list[Any] = [each.build(product) for each in named]
+        parts: list[Any] = []
+        # Patterns of the layers whose multiplier a recipe has connected.
+        connected: list[str] = []
+        for named in self._named():
+            rules = named.build(product)
+            parts.append(rules)
+            if named.takes_product:
+                connected += [rule.pattern for group in rules for rule in group]
         if self.bits is not None:
             parts.append([ax.Rule(".*", ax.LayerSpec(quant=_codes(self.bits)))])
-        if product is not None and not any(each.takes_product for each in named):
+        if product is not None and ".*" not in connected:
+            others = f"(?!(?:{'|'.join(connected)})$).*" if connected else ".*"
             quant = _signed_codes() if self.signs else None
-            parts.append([ax.Rule(".*", ax.LayerSpec(quant, product))])
+            parts.append([ax.Rule(others, ax.LayerSpec(quant, product))])
         if not parts:
             return None
         return ax.recipes.text.restrict(parts, self.only, self.exact)
+
+    def _named(self) -> Iterator[Any]:
+        """The recipes by name, of each option that takes them."""
+        options = (
+            ("recipe", self.recipe),
+            ("gate", (self.gate,)),
+            ("saved", (self.saved,)),
+        )
+        for option, texts in options:
+            for text in filter(None, texts):
+                for part in text.split("|"):
+                    yield ax.recipes.text.find_recipe(part.strip(), option)
 
     def _product(self, table: ax.Multiplier | None) -> ax.Product | None:
         if self.multiplier is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
@@ -13,7 +13,7 @@ Command = Callable[..., None]
 
 
 def with_options(*records: type) -> Callable[[Command], Command]:
-    """Gives a command an option for each field of these records.
+    """Gives a command an option for each field that these records take.
 
     The command takes them as keyword arguments; `take` makes a record of its own.
 
@@ -34,7 +34,7 @@ def with_options(*records: type) -> Callable[[Command], Command]:
 
 def take(record: type[Any], given: dict[str, Any]) -> Any:
     """A record from what a command was given; what it took is no longer in `given`."""
-    chosen = {field.name: given.pop(field.name) for field in fields(record)}
+    chosen = {field.name: given.pop(field.name) for field in _chosen_fields(record)}
     # A repeatable option comes as a list, or as nothing.
     repeatable = {f.name for f in fields(record) if isinstance(f.default, tuple)}
     return record(
@@ -51,8 +51,13 @@ def _options(record: type[Any]) -> list[inspect.Parameter]:
             default=field.default,
             annotation=_option(*get_args(hints[field.name])),
         )
-        for field in fields(record)
+        for field in _chosen_fields(record)
     ]
+
+
+def _chosen_fields(record: type[Any]) -> list[Field[Any]]:
+    """Those that are not the record's own to fill."""
+    return [field for field in fields(record) if field.init]
 
 
 def _option(kind: Any, words: str) -> Any:

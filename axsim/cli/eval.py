@@ -51,8 +51,8 @@ def eval(
     )
     if layers and not prepared.converted:
         raise typer.BadParameter(
-            "--layers shows how layers are approximated; name a --multiplier, --bits "
-            "or a --recipe."
+            "--layers shows how layers are approximated; name a --multiplier, --bits, "
+            "a --recipe or a --gate."
         )
     chosen = ax.load_data(data, split, **options)
     measure = partial(ax.evaluate, data=chosen, batch_size=batch_size, device=device,

@@ -81,6 +81,11 @@ class GateMeter:
             counts = sums.tolist()
         return Counts(*counts)
 
+    def set(self, counts: Counts) -> None:
+        """Goes on from the sum of all processes, which the first of them takes over."""
+        first = not dist.is_initialized() or dist.get_rank() == 0
+        self.sums = [*counts] if first else [0, 0, 0, 0]
+
     def reset(self) -> None:
         """Begins anew."""
         self.sums = [0, 0, 0, 0]

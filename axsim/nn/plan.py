@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ConversionError
+from ..gating.meter import Counts
 from ..gating.report import GateReport
 from ..gating.unit import GateUnit
 from ..memory.policy import Policy
@@ -46,6 +47,8 @@ class Plan:
         gates: what decides which products are formed, by layer.
         store: keeps what layers save for the backward pass, and accounts for it.
         policies: that choose the bits of it.
+        saved_bits: bits an element that the last step of training kept in the store;
+            None where it kept nothing there.
         imported: whether an importer made the network; no recipe makes it again.
     """
 
@@ -57,6 +60,7 @@ class Plan:
     gates: dict[str, GateUnit] = field(default_factory=dict)
     store: Store = field(default_factory=Store, compare=False)
     policies: tuple[Policy, ...] = ()
+    saved_bits: float | None = field(default=None, compare=False)
     imported: bool = False
 
     @property
@@ -77,15 +81,24 @@ class Plan:
         for policy in self.policies:
             policy.end_step()
         self.store.end_step()
+        if lines := self.store.ledger.lines:
+            elements = sum(line.elements for line in lines)
+            self.saved_bits = 8 * sum(line.kept for line in lines) / max(1, elements)
 
     def state_dict(self) -> dict[str, Tensor]:
         """What an interrupted run needs beside the weights, as bytes in a tensor.
 
-        Policies remember what they saw, the store how many random keys it has given.
+        Policies remember what they saw, the store how many random keys it has given,
+        gates what they counted in all processes, all of which must then call this.
         """
-        policies = [policy.state_dict() for policy in self.policies]
+        state = {
+            "policies": [policy.state_dict() for policy in self.policies],
+            "drawn": self.store.stream.drawn,
+            "saved_bits": self.saved_bits,
+            "gates": [[*unit.meter.read(True)] for unit in self.gates.values()],
+        }
         buffer = BytesIO()
-        torch.save({"policies": policies, "drawn": self.store.stream.drawn}, buffer)
+        torch.save(state, buffer)
         return {"state": torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -93,8 +106,11 @@ class Plan:
         buffer = BytesIO(bytes(state["state"].tolist()))
         saved = torch.load(buffer, weights_only=True)
         self.store.stream.drawn = saved["drawn"]
+        self.saved_bits = saved["saved_bits"]
         for policy, each in zip(self.policies, saved["policies"], strict=True):
             policy.load_state_dict(each)
+        for unit, counts in zip(self.gates.values(), saved["gates"], strict=True):
+            unit.meter.set(Counts(*counts))
 
     def begin_step(self, indices: Tensor) -> None:
         """Tells the policies which samples of the data set the next batch has.
@@ -136,11 +152,21 @@ class Plan:
         )
         return GateReport(tuple(lines), sum(self.products.values()))
 
-    def gate_figures(self, all_processes: bool = False) -> dict[str, float]:
-        """The sparsity of the gates as training shows it; empty without gates."""
-        if not self.gates:
-            return {}
-        return {"sparsity": self.gate_report(all_processes).sparsity}
+    def figures(self, all_processes: bool = False) -> dict[str, float]:
+        """What a training loop shows beside the loss, by name.
+
+        The sparsity of the gates since `reset_gates`, where there are gates; the bits
+        an element that the last step kept for its backward pass, where codes are kept.
+
+        Args:
+            all_processes: count the gates of all, as `gate_report` does.
+        """
+        shown: dict[str, float] = {}
+        if self.gates:
+            shown["sparsity"] = self.gate_report(all_processes).sparsity
+        if self.saved_bits is not None:
+            shown["saved_bits"] = self.saved_bits
+        return shown
 
     def reset_gates(self) -> None:
         """Lets all gates count anew."""

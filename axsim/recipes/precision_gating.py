@@ -15,7 +15,7 @@ OTHERS = r".+\.conv[2-9]"
 
 
 def precision_gating(
-    activation_bits: int = 3,
+    bits: int = 3,
     weight_bits: int = 8,
     msb: int = 2,
     *,
@@ -39,9 +39,9 @@ def precision_gating(
     `approximate` returns with `plan=ax.plan(net)`, which adds the gate loss.
 
     Args:
-        activation_bits: of the whole codes of activations, which must not be negative.
+        bits: of the whole codes of activations, which must not be negative.
         weight_bits: of the signed codes of weights, per output channel.
-        msb: of the base, fewer than `activation_bits`.
+        msb: of the base, fewer than `bits`.
         target: where the gate loss pulls the thresholds; higher closes more.
         weight: of the gate loss.
         squared: weight * sum of squares, instead of the unsquared norm.
@@ -59,7 +59,7 @@ def precision_gating(
         >>> print(gates.spec.gate)
         high 3 bits first; threshold, sparse
     """
-    activation = Scheme(activation_bits, symmetric=True)
+    activation = Scheme(bits, symmetric=True)
     codes = Scheme(weight_bits, signed=True, symmetric=True, narrow=True,
                    granularity=PerAxis(0))  # fmt: skip
     quant = Quant(activation, codes, pact=pact)

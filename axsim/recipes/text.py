@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -13,10 +13,14 @@ from ..errors import ConversionError, close_names
 from ..nn.recipe import Recipe, recipe
 from ..nn.spec import Exact, Product, Rule
 
-PACKAGE = __name__.rpartition(".")[0]
-
-
 REQUIRED = inspect.Parameter.empty
+PACKAGE = __name__.rpartition(".")[0]
+SHORT = {"cg": "channel_gating", "pg": "precision_gating"}
+# Recipes that are all about one question, and can be named by it.
+ABOUT = {
+    "gate": ("cg", "channel_gating", "pg", "precision_gating"),
+    "saved": ("acgc", "actnn", "blpa", "gact"),
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class RecipeText:
     """A recipe as it is written: `name:value,key=value`.
 
     Args:
-        text: as written.
+        text: as written, with its option.
         function: of that name in `axsim.recipes`.
         values, named: its arguments.
     """
@@ -36,8 +40,8 @@ class RecipeText:
 
     @property
     def takes_product(self) -> bool:
-        """Whether the recipe is about a multiplier, its parameter `mul`."""
-        return "mul" in inspect.signature(self.function).parameters
+        """Whether the recipe has a multiplier, its parameter `mul`."""
+        return "mul" in self._parameters
 
     def build(self, product: Product | None) -> Recipe:
         """The recipe's rules.
@@ -46,27 +50,33 @@ class RecipeText:
             ConversionError: where it needs a multiplier, or its arguments do not fit.
         """
         named = dict(self.named)
-        signature = inspect.signature(self.function)
         if self.takes_product and product is not None:
             named["mul"] = product
-        elif self.takes_product and signature.parameters["mul"].default is REQUIRED:
+        elif self.takes_product and self._parameters["mul"].default is REQUIRED:
             raise ConversionError(
-                f"--recipe {self.text} is about a multiplier; name it with "
-                "--multiplier."
+                f"{self.text} is about a multiplier; name it with --multiplier."
             )
         try:
-            signature.bind(*self.values, **named)
+            inspect.signature(self.function).bind(*self.values, **named)
         except TypeError as problem:
-            own = [str(p) for p in signature.parameters.values() if p.name != "mul"]
+            own = [str(p) for p in self._parameters.values() if p.name != "mul"]
             raise ConversionError(
-                f"--recipe {self.text}: {problem}. It takes {', '.join(own)}; write "
+                f"{self.text}: {problem}. It takes {', '.join(own)}; write "
                 "NAME:value,key=value."
             ) from problem
         return self.function(*self.values, **named)
 
+    @property
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        return inspect.signature(self.function).parameters
 
-def find_recipe(text: str) -> RecipeText:
+
+def find_recipe(text: str, option: str = "recipe") -> RecipeText:
     """What a text such as `tfapprox:profile=tf2` names.
+
+    Args:
+        text: as written.
+        option: "recipe" for any recipe; "gate" or "saved" for those about that.
 
     Raises:
         ConversionError: where there is no such recipe.
@@ -77,10 +87,11 @@ def find_recipe(text: str) -> RecipeText:
     """
     name, _, rest = text.strip().partition(":")
     known = recipes()
-    if name not in known:
+    choices = ABOUT.get(option, tuple(known))
+    if name not in choices:
         raise ConversionError(
-            f"--recipe {text}: there is no recipe {name!r}; there are "
-            f"{', '.join(known)}.{close_names(name, known)}"
+            f"--{option} {text}: there is no recipe {name!r}; there are "
+            f"{', '.join(choices)}.{close_names(name, choices)}"
         )
     values: list[object] = []
     named: dict[str, object] = {}
@@ -90,16 +101,18 @@ def find_recipe(text: str) -> RecipeText:
             named[key.strip()] = _read_value(value.strip())
         else:
             values.append(_read_value(part.strip()))
-    return RecipeText(text, known[name], tuple(values), named)
+    return RecipeText(f"--{option} {text}", known[name], tuple(values), named)
 
 
 def recipes() -> dict[str, Callable[..., Any]]:
-    """The functions of `axsim.recipes` by name."""
-    return {
+    """The functions of `axsim.recipes` by name, and by short name."""
+    own = {
         name: each
-        for name, each in sorted(vars(import_module(PACKAGE)).items())
+        for name, each in vars(import_module(PACKAGE)).items()
         if inspect.isfunction(each) and not name.startswith("_")
     }
+    short = {name: own[long] for name, long in SHORT.items()}
+    return dict(sorted((own | short).items()))
 
 
 def restrict(

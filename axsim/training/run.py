@@ -28,7 +28,7 @@ from .processes import Processes
 from .result import Epoch, best_of
 from .schedule import learning_rate
 from .settings import TrainSettings
-from .step import HasGates, Plan, RemembersSteps, Step
+from .step import Plan, RemembersSteps, Step, TellsFigures
 from .validation import measure
 
 
@@ -111,6 +111,8 @@ class Run:
             self.data, self.settings, self.epoch, self.position, self.group
         )
         batches = iter(loader)
+        if self.position == 0 and isinstance(self.plan, TellsFigures):
+            self.plan.reset_gates()
         for position in range(self.position, self.length):
             self._seed(position)
             images, labels, weight = next(batches)
@@ -127,7 +129,7 @@ class Run:
         """Validates, writes weights and log, and turns to the next epoch."""
         rate = learning_rate(self.settings, self.done - 1, self.length)
         loss, accuracy = self._means(self.meter.read(self.group))
-        figures = self._gate_figures(all_processes=True)
+        figures = self._figures(all_processes=True)
         valid_loss, valid_accuracy = self._validate()
         seconds = time.monotonic() - self.began
         row = Epoch(self.epoch + 1, rate, loss, accuracy, valid_loss, valid_accuracy,
@@ -136,8 +138,6 @@ class Run:
         self._write_weights(row)
         if self.folder:
             self.folder.log("epoch", **asdict(row), **figures)
-        if isinstance(self.plan, HasGates):
-            self.plan.reset_gates()
         self.epoch += 1
         self.position = 0
         self.meter = Meter(self.group.device)
@@ -146,20 +146,18 @@ class Run:
         return row
 
     def note(self) -> str:
-        """Loss and accuracy of the epoch so far, in this process."""
+        """Loss, accuracy and figures of the epoch so far, in this process."""
         loss, accuracy = self._means(self.meter.read())
-        figures = self._gate_figures(all_processes=False)
-        return (
-            f"epoch {self.epoch + 1}/{self.settings.epochs}, loss {loss:.4f}, "
-            f"accuracy {100 * accuracy:.2f} %"
-            + "".join(f", {name} {100 * v:.1f} %" for name, v in figures.items())
+        figures = self._figures(all_processes=False).items()
+        shown = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in figures]
+        return ", ".join(
+            (
+                f"epoch {self.epoch + 1}/{self.settings.epochs}",
+                f"loss {loss:.4f}",
+                f"accuracy {100 * accuracy:.2f} %",
+                *shown,
+            )
         )
-
-    def _gate_figures(self, all_processes: bool) -> dict[str, float]:
-        """What the log tells of gates, empty where there are none."""
-        if not isinstance(self.plan, HasGates):
-            return {}
-        return self.plan.gate_figures(all_processes)
 
     def save(self) -> None:
         """Replaces the state in the folder, where there is one."""
@@ -289,9 +287,16 @@ class Run:
 
     def _log_step(self) -> None:
         loss, accuracy = self._means(self.meter.read(self.group))
+        figures = self._figures(all_processes=True)
         if self.folder:
             self.folder.log("step", epoch=self.epoch + 1, step=self.position,
-                            loss=loss, accuracy=accuracy)  # fmt: skip
+                            loss=loss, accuracy=accuracy, **figures)  # fmt: skip
+
+    def _figures(self, all_processes: bool) -> dict[str, float]:
+        """What the plan shows, where it shows something."""
+        if not isinstance(self.plan, TellsFigures):
+            return {}
+        return self.plan.figures(all_processes)
 
     def _is_due(self, every: int) -> bool:
         return every > 0 and self.done % every == 0

@@ -47,15 +47,15 @@ class RemembersSteps(Protocol):
 
 
 @runtime_checkable
-class HasGates(Protocol):
-    """A plan that counts what gates left out."""
+class TellsFigures(Protocol):
+    """A plan with numbers of its own to show."""
 
-    def gate_figures(self, all_processes: bool) -> dict[str, float]:
-        """Shares to show in bar and log, by name; empty where there is no gate."""
+    def figures(self, all_processes: bool) -> dict[str, float]:
+        """By name, of the epoch so far; several processes call this together."""
         ...
 
     def reset_gates(self) -> None:
-        """Begins to count anew."""
+        """Told before each epoch."""
         ...
 
 

@@ -16,7 +16,7 @@ from axsim.cli import build_app
 from axsim.cli._answers import Answers
 from axsim.nn.recipe import Recipe, recipe, resolve
 from axsim.nn.spec import QUESTIONS
-from axsim.recipes.text import find_recipe, recipes, restrict
+from axsim.recipes.text import ABOUT, find_recipe, recipes, restrict
 from axsim.zoo.checkpoint import read_metadata, read_weights
 
 RESNET = ("--model", "digits_resnet", "--data", "digits")
@@ -129,6 +129,44 @@ def test_recipes_are_united_by_a_bar_or_by_repeating() -> None:
     assert spec.product is not None and isinstance(spec.quant, ax.Quant)
 
 
+def test_a_gate_and_what_is_saved_are_recipes_by_their_question() -> None:
+    """As the options are written in their help, and every recipe of its question."""
+    gate, saved = "pg:bits=3,msb=2,target=1,weight=1e-3", "actnn:L3"
+    layers = ("stem", "stage1.0.conv1", "stage1.0.conv2")
+    found = resolved(Answers(gate=gate, saved=saved).rules(), *layers)
+    gated = ax.recipes.precision_gating(3, msb=2, target=1, weight=1e-3)
+    expected = gated | ax.recipes.actnn("L3")
+    for name, spec in resolved(expected, *layers).items():
+        assert (found[name].quant, found[name].gate) == (spec.quant, spec.gate)
+        assert str(found[name].saved) == str(spec.saved)
+    assert [n for n in layers if found[n].gate] == ["stage1.0.conv1"]
+    assert Answers(gate=gate, saved=saved).words == f"--gate {gate} --saved {saved}"
+    for question, names in ABOUT.items():
+        for name in names:
+            rules = Answers(recipe=(name,)).rules()
+            specs = resolved(rules, *layers).values()
+            assert any(getattr(spec, question) for spec in specs), name
+
+
+def test_a_multiplier_is_under_gated_layers_and_all_others() -> None:
+    layers = ("stem", "stage1.0.conv1", "stage1.0.conv2", "head")
+    chosen = Answers(
+        multiplier="mul8u_trunc_6", signs="sign-magnitude", gate="pg", exact=("head",)
+    )
+    found = resolved(chosen.rules(), *layers)
+    products = [found[name].product for name in layers[:3]]
+    assert [str(each) for each in products] == [str(products[0])] * 3
+    assert products[0] and products[0].signs == "sign-magnitude"
+    assert str(found["stem"].quant) == str(
+        resolved(Answers(multiplier="mul8u_trunc_6", signs="sign-magnitude").rules())[
+            "stem"
+        ].quant
+    )
+    assert found["head"] == resolved(recipe(ax.Exact()), "head")["head"]
+    gated = resolved(ax.recipes.precision_gating(mul=products[0]), *layers)
+    assert {name: found[name] for name in gated} == gated
+
+
 @pytest.mark.usefixtures("more")
 @pytest.mark.parametrize(
     ("answers", "message"),
@@ -143,6 +181,13 @@ def test_recipes_are_united_by_a_bar_or_by_repeating() -> None:
          r"It takes bits: .*, halves: .*; write NAME:value,key=value\."),
         ({"recipe": ("coded",)},
          r"--recipe coded: missing a required argument: 'bits'\. It takes bits: "),
+        ({"gate": "actnn:L3"},
+         r"--gate actnn:L3: there is no recipe 'actnn'; there are cg, channel_gating, "
+         r"pg, precision_gating\."),
+        ({"saved": "blpb:4"},
+         r"--saved blpb:4: .* there are acgc, actnn, blpa, gact\. Close names: 'blpa'"),
+        ({"gate": "pg:bit=3"},
+         r"--gate pg:bit=3: got an unexpected keyword argument 'bit'\. It takes bits:"),
         ({"multiplier": "mul8u_exact", "row": "weigth"},
          r"row='weigth'; choose one of 'activation', 'weight'\."),
     ],
@@ -158,13 +203,14 @@ def test_recipes_and_words_that_are_not_known(
     ("options", "message"),
     [
         (["--row", "weight"], "--row needs --multiplier."),
-        (["--exact", "x"], "--exact needs --multiplier, --bits, --recipe or --gate."),
+        (["--exact", "x"],
+         "--exact needs --multiplier, --bits, --recipe, --gate or --saved."),
         (["--bits", "4", "--multiplier", "mul8u_exact"],
          "--bits 4 is for exact products; a table has codes of its own width. Leave "
          "out --bits, or name a narrower table."),
         (["--bits", "8", "--calibrate", "0"], "--calibrate 0; at least 1."),
         (["--layers"], "--layers shows how layers are approximated; name a "
-         "--multiplier, --bits or a --recipe."),
+         "--multiplier, --bits, a --recipe or a --gate."),
     ],
 )  # fmt: skip
 def test_options_that_say_nothing_are_refused(options: list[str], message: str) -> None:

@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from axsim.cli import build_app
 from axsim.cli._answers import Answers
-from axsim.cli._gate import gate_recipe
 from axsim.errors import ConversionError
 from axsim.recipes import channel_gating, precision_gating
 
@@ -24,8 +23,8 @@ def test_a_gate_is_a_recipe() -> None:
 
 
 def test_other_gates_are_refused() -> None:
-    with pytest.raises(ConversionError, match="'pgg' is no gate; choose pg"):
-        gate_recipe("pgg:bits=3")
+    with pytest.raises(ConversionError, match="pgg"):
+        Answers(gate="pgg:bits=3").rules()
 
 
 def test_training_logs_the_sparsity(tmp_path: Path) -> None:

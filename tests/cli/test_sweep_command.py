@@ -85,11 +85,12 @@ def test_layers_may_stay_exact(
     ]
     assert run(monkeypatch, "sweep", "mul8u_trunc_7", *SHIPPED, *options) == 0
     (found,) = ax.Runs.read("new/r.jsonl")
-    assert found.recipe == "--exact '(stem|head).*'"
+    assert found.recipe == "--exact '(stem|head).*' --calibrate 64"
     assert found.products == 747136
     assert found.priced == (747136 - 9216 - 640) / 747136
     assert (
-        "digits_resnet, --exact '(stem|head).*', on digits" in capsys.readouterr().out
+        "digits_resnet, --exact '(stem|head).*' --calibrate 64, on digits"
+        in capsys.readouterr().out
     )
 
 

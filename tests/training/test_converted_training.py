@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +29,16 @@ def converted(
     return ax.approximate(build(dropout, norm=True), product, calibration=[images])
 
 
-def interrupt_after(steps: int, net: nn.Module, out: Path) -> None:
+def told(folder: Path) -> list[dict[str, Any]]:
+    """Steps and epochs of the log, without times."""
+    rows = [json.loads(n) for n in (folder / "log.jsonl").read_text().splitlines()]
+    kept = [row for row in rows if row["event"] in ("step", "epoch")]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in kept]
+
+
+def interrupt_after(
+    steps: int, net: nn.Module, out: Path, chosen: TrainSettings = SETTINGS
+) -> None:
     """Trains until Ctrl-C in this step."""
 
     def press(*_: object) -> None:
@@ -37,7 +49,7 @@ def interrupt_after(steps: int, net: nn.Module, out: Path) -> None:
 
     handle = net.register_forward_pre_hook(press)
     with pytest.raises(KeyboardInterrupt):
-        ax.train(net, make_blobs(), SETTINGS, out=out)
+        ax.train(net, make_blobs(), chosen, out=out)
     handle.remove()
 
 
@@ -157,3 +169,35 @@ def test_a_finished_run_is_read_without_a_word(
     ax.train(again, make_blobs(), SETTINGS, out=tmp_path, resume=True)
     assert equal(first, again)
     assert not [w for w in recwarn if issubclass(w.category, AxsimWarning)]
+
+
+@pytest.mark.parametrize("step", [5, 7])
+def test_gates_and_saved_bits_are_shown_and_logged(tmp_path: Path, step: int) -> None:
+    """Of the epoch so far, and the same in a run that was interrupted."""
+    rules = ax.recipes.precision_gating(gated="0", quantised=None)
+    rules |= ax.recipes.actnn("L2")
+    chosen = TrainSettings(epochs=2, batch_size=10, lr=0.05, seed=4, log_steps=2)
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+
+    def network() -> nn.Module:
+        return ax.approximate(
+            build(norm=True), rules, calibration=[make_blobs().tensors[0]]
+        )
+
+    net, notes = network(), list[str]()
+    ax.train(
+        net, make_blobs(), chosen, out=whole, progress=lambda *a: notes.append(a[2])
+    )
+    assert re.search(r", sparsity 0\.\d+, saved bits \d+\.\d+$", notes[-1])
+    interrupt_after(step, network(), parted, chosen)
+    ax.train(network(), make_blobs(), chosen, out=parted, resume=True)
+    rows = told(whole)
+    assert rows == told(parted)
+    lines = ax.plan(net).store.ledger.lines
+    bits = 8 * sum(n.kept for n in lines) / sum(n.elements for n in lines)
+    # Groups of 256 hold few elements of so small a network.
+    assert 4 < rows[-1]["saved_bits"] == bits < 32
+    # The whole last epoch was counted, and nothing before it.
+    counts = ax.plan(net).gate_report().counts
+    assert rows[-1]["sparsity"] == counts.sparsity
+    assert counts.outputs == 45 * 4 * 2 * 2
