@@ -12,6 +12,7 @@ from .forms import LinearForm
 from .layer import Answer, ApproxLayer
 from .matmul import matmul
 from .site import Site
+from .spec import QUESTIONS
 
 PROJECTIONS = ("query", "key", "value")
 
@@ -24,6 +25,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
     """
 
     kind = "attention"
+
+    questions = QUESTIONS - {"gate"}
 
     def __init__(
         self, *args: object, spec: Answer, name: str = "", **settings: object
