@@ -117,7 +117,8 @@ class Greedy(Policy):
         Gradients that overflowed, as they do under loss scaling, change nothing.
         """
         each = gradients.output.detach().flatten(1)
-        norms = torch.linalg.vector_norm(each, dim=1, dtype=torch.float32).square()
+        wide = torch.promote_types(each.dtype, torch.float32)
+        norms = torch.linalg.vector_norm(each, dim=1, dtype=wide).square().float()
         if self.by_sample_index:
             self._remember(slot, norms)
         else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from axsim import recipes
-from axsim.analysis.bench import convergence, memory, resident
+from axsim.analysis.bench import acgc, convergence, memory, resident
 from axsim.analysis.pooled import Case, Difference
 from axsim.zoo.data.digits import digits_folds
 
@@ -78,3 +79,31 @@ def test_accuracies_are_shown_with_their_difference() -> None:
     assert "2 bits            97.50      -0.50 (-0.80..-0.20)" in str(bench)
     assert "digits_conv4 on the digits, 15 epochs: 1,797 test" in str(bench)
     assert bench.to_dict()["seeds"] == 3
+
+
+def test_patterns_are_told_apart_and_come_again() -> None:
+    x, target = acgc.batch(3)
+    again, same = acgc.batch(3)
+    assert torch.equal(x, again)
+    assert torch.equal(target, same)
+    other, classes = acgc.batch(4)
+    assert not torch.equal(x, other)
+    # Images of one class are closer to each other than to others, under the noise.
+    means = {c: x[target == c].mean(0) for c in target.unique().tolist()}
+    right = [
+        min(means, key=lambda c: float((means[c] - image).square().sum())) == own
+        for image, own in zip(other, classes.tolist(), strict=True)
+        if own in means
+    ]
+    assert sum(right) > 0.8 * len(right)
+
+
+def test_modes_are_shown_with_their_bits() -> None:
+    rows = (
+        acgc.Row("float32", 0.9, 32.0, 32.0, 32.0),
+        acgc.Row("quantz", 0.89, 7.4, 6.8, 8.0),
+    )
+    bench = acgc.AcgcBench("a CPU", 1, 300, rows)
+    assert "quantz         89.0   7.40   6.80   8.00" in str(bench)
+    assert "acgc_resnet50, 300 steps of 32 noisy patterns of 10" in str(bench)
+    assert bench.to_dict()["steps"] == 300
