@@ -16,6 +16,7 @@ from .layer import Answer, ApproxLayer
 from .matmul import matmul
 from .saved.keeper import Keeper
 from .site import Site
+from .spec import QUESTIONS
 
 PROJECTIONS = ("query", "key", "value")
 
@@ -28,6 +29,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
     """
 
     kind = "attention"
+
+    questions = QUESTIONS - {"gate"}
 
     def __init__(
         self, *args: object, spec: Answer, name: str = "", **settings: object

@@ -12,6 +12,7 @@ from ..tables.multiplier import Multiplier
 from .forms import Form
 from .layer import Answer, ApproxLayer
 from .site import Site
+from .spec import QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class ApproxMatmul(ApproxLayer):
         [[1.0, 1.0], [1.0, 1.0]]
     """
 
+    questions = QUESTIONS - {"gate"}
     site: Site
 
     def __init__(self, *, spec: Answer, name: str = "") -> None:
