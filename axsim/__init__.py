@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .zoo.checkpoint import shipped_weights as shipped_weights
     from .zoo.converted import load_network as load_network
     from .zoo.converted import save_network as save_network
+    from .zoo.data.calibration import calibration_images as calibration_images
     from .zoo.data.sources import load_data as load_data
     from .zoo.networks.factory import build_network as build_network
 
@@ -69,6 +70,7 @@ _HOMES = {
     "approximate": ".nn.convert",
     "build_catalogue": ".tables.build",
     "build_network": ".zoo.networks.factory",
+    "calibration_images": ".zoo.data.calibration",
     "compressed_activations": ".memory.hooks",
     "evaluate": ".training.evaluation",
     "gating": ".gating",

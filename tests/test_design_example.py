@@ -1,8 +1,8 @@
 """The example of the design runs as it is written there.
 
 Left out are the placeholders `gate=...` and `saved=...`, and the lines of parts that
-have tests of their own or are still to come. The sweep is told where ranges come from:
-they are never taken from the data that is tested.
+have tests of their own or are still to come. Ranges of the sweep come from the training
+part of the data set, never from the data that is tested.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ net = ax.approximate(model, [ax.Rule("(stem|head).*", ax.Exact()),
 print(ax.summary(net))
 
 ax.evaluate(net, data)
-runs = ax.sweep(model, ax.multipliers("mul8u_*"), data, calibration=batches, executor=None, out="runs.jsonl")
+runs = ax.sweep(model, ax.multipliers("mul8u_*"), data, executor=None, out="runs.jsonl")
 ax.plot.error_heatmap(mul)
 ax.plot.pareto(runs, cost="energy", quality="accuracy")
 ax.report(mul, "mul.html")

@@ -48,7 +48,7 @@ def sweep(
     multipliers: Iterable[Multiplier] | Multiplier,
     data: Any,
     *,
-    calibration: Iterable[Any] | None = None,
+    calibration: Iterable[Any] | int = 512,
     recipe: Callable[[Multiplier], Any] = every_layer,
     out: str | Path | None = None,
     executor: Executor | None = None,
@@ -67,8 +67,9 @@ def sweep(
         model: the float network; it is only read.
         multipliers: the tables, at least one.
         data: as `evaluate` takes it, but no iterator: each table goes through it.
-        calibration: batches of inputs, or of (input, ...), for the ranges of
-            activations; needed unless the recipe's ranges are dynamic.
+        calibration: for the ranges of activations: how many training images to take
+            of a data set of `load_data`, or batches of inputs, or of (input, ...).
+            Other data sets need batches, unless the recipe's ranges are dynamic.
         recipe: from a multiplier to what `approximate` takes; by default the
             multiplier under every layer.
         out: the file of rows, JSON lines; made where missing, else continued.

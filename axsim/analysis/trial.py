@@ -23,6 +23,7 @@ from ..nn.plan import plan, site_costs
 from ..quant.quantizer import Quantizer
 from ..tables.multiplier import Multiplier
 from ..training.evaluation import Evaluation, evaluate
+from ..zoo.data.calibration import calibration_images, knows_training
 from .fingerprint import (
     hash_batches,
     hash_data,
@@ -225,7 +226,7 @@ class Trial:
 def prepare(
     model: nn.Module,
     data: Any,
-    calibration: Iterable[Any] | None,
+    calibration: Iterable[Any] | int,
     recipe: Callable[[Multiplier], Any],
     batch_size: int,
     device: str | None,
@@ -241,8 +242,10 @@ def prepare(
             f"data is a {type(data).__name__}, which can be gone through only once; "
             "give a data set, a loader, or a list of batches."
         )
-    inputs = [] if calibration is None else [_input(batch) for batch in calibration]
-    if calibration is not None and not inputs:
+    own = isinstance(calibration, int)
+    batches = _training_images(data, calibration) if own else calibration
+    inputs = [_input(batch) for batch in batches]
+    if not (inputs or own):
         raise CalibrationError("calibration: no batches came; give at least one.")
     data_hash, labels = hash_data(data, batch_size)
     exact = evaluate(model, data, batch_size=batch_size, device=device)
@@ -250,6 +253,14 @@ def prepare(
     hashes = hash_network(model), data_hash, hash_batches(inputs)
     return Trial(model, recipe, data, inputs, exact.predictions, labels, hashes,
                  batch_size, device, seed)  # fmt: skip
+
+
+def _training_images(data: Any, count: int) -> Iterable[Any]:
+    """Those of a data set that knows its training part; none where there is none.
+
+    Whether they are needed, `check_calibration` tells.
+    """
+    return calibration_images(data, count) if knows_training(data) else ()
 
 
 def check_order(found: NDArray[np.int64], wanted: NDArray[np.int64]) -> None:

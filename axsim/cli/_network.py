@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
 
 import axsim as ax
 
 from ..errors import ModelError
 from ._answers import Answers
-
-# Images that calibration takes through the network at once.
-BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -69,23 +63,9 @@ def prepare(
         except ModelError:
             # Perhaps those of a converted network, which fit the converted one alone.
             ranged = True
-    batches = calibration_of(data, answers.calibrate, data_options)
+    images = ax.load_data(data, "train", **data_options)
+    batches = ax.calibration_images(images, answers.calibrate)
     converted = ax.approximate(net, rules, calibration=batches)
     if file is not None and ranged:
         ax.load_weights(converted, file)
     return Prepared(converted, True, None if ranged else net)
-
-
-def calibration_of(
-    data: str, count: int, options: dict[str, object]
-) -> DataLoader[Any]:
-    """Batches of so many training images, from which ranges are taken."""
-    images = spread(ax.load_data(data, "train", **options), count)
-    return DataLoader(images, batch_size=BATCH)
-
-
-def spread(data: Dataset[Any], count: int) -> Subset[Any]:
-    """So many samples from all over a data set, which may be sorted by class."""
-    size = len(cast(Sized, data))
-    count = min(count, size)
-    return Subset(data, [size * place // count for place in range(count)])

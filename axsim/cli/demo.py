@@ -21,8 +21,6 @@ def demo(
     """Evaluate the shipped trained network under every shipped table."""
     import torch
 
-    from ._network import calibration_of
-
     # Images of 8x8 pixels are so little work that threads would wait for each other.
     torch.set_num_threads(1)
     net = ax.load_weights(ax.build_network(MODEL), ax.shipped_weights(MODEL))
@@ -32,7 +30,6 @@ def demo(
         net,
         ax.multipliers(),
         ax.load_data("digits", "test"),
-        calibration=calibration_of("digits", 512, {}),
         out=rows,
         words={"model": MODEL, "command": "axsim demo"},
     )

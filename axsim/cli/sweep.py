@@ -60,7 +60,6 @@ def sweep(
     **given: Any,
 ) -> None:
     """Evaluate a network under many tables and rank them."""
-    from ._network import calibration_of
 
     recipe: TableRecipe = take(TableRecipe, given)
     muls = ax.load_multipliers(tables) if tables else ax.multipliers()
@@ -78,7 +77,7 @@ def sweep(
                 net,
                 muls,
                 ax.load_data(data, "test", **options),
-                calibration=calibration_of(data, recipe.calibrate, options),
+                calibration=recipe.calibrate,
                 recipe=recipe,
                 out=out,
                 executor=executor,

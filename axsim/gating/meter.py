@@ -50,7 +50,7 @@ class GateMeter:
     """
 
     def __init__(self) -> None:
-        self._sums: list[int | Tensor] = [0, 0, 0, 0]
+        self.sums: list[int | Tensor] = [0, 0, 0, 0]
         #: Every mask, channels last, while somebody wants them; None while nobody does.
         self.kept: list[Tensor] | None = None
 
@@ -64,7 +64,7 @@ class GateMeter:
         tiles = opened.numel()
         closed = tiles - _true(opened)
         counts = mask.numel(), _true(mask), tiles, closed
-        self._sums = [a + b for a, b in zip(self._sums, counts, strict=True)]
+        self.sums = [a + b for a, b in zip(self.sums, counts, strict=True)]
 
     def read(self, all_processes: bool = False) -> Counts:
         """The counts so far.
@@ -73,7 +73,7 @@ class GateMeter:
             all_processes: sum them over the processes of the default group, all of
                 which must then call this.
         """
-        counts = [int(n) for n in self._sums]
+        counts = [int(n) for n in self.sums]
         if all_processes and dist.is_initialized():
             on_gpu = dist.get_backend() == "nccl"
             sums = torch.tensor(counts, device="cuda" if on_gpu else "cpu")
@@ -84,11 +84,11 @@ class GateMeter:
     def set(self, counts: Counts) -> None:
         """Goes on from the sum of all processes, which the first of them takes over."""
         first = not dist.is_initialized() or dist.get_rank() == 0
-        self._sums = [*counts] if first else [0, 0, 0, 0]
+        self.sums = [*counts] if first else [0, 0, 0, 0]
 
     def reset(self) -> None:
         """Begins anew."""
-        self._sums = [0, 0, 0, 0]
+        self.sums = [0, 0, 0, 0]
 
 
 def _true(mask: Tensor) -> int | Tensor:

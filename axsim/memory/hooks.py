@@ -26,6 +26,8 @@ from .store import Store
 
 RELU = frozenset({"relu", "relu_"})
 DROPOUT = frozenset({"dropout", "dropout_"})
+# Their backward passes take exponentials: an error would be a factor.
+LOGARITHMS = frozenset({"cross_entropy", "log_softmax", "kl_div"})
 # What attention saves (queries, keys, values, outputs, sums) must stay consistent.
 ATTENTION = "scaled_dot_product_attention"
 # With heads in a dimension of their own, which is what it hands to the above.
@@ -125,13 +127,13 @@ class Tape:
         return as_saved and first is not None and not same(t, first)
 
     def _is_delicate(self, t: Tensor) -> bool:
-        """Means and deviations of norms, and what must stay as attention made it."""
+        """Statistics of norms, logarithms, and what must stay as attention made it."""
         name, first = self.running.name, self.running.first
         if name.endswith("norm"):
             return first is not None and t.numel() < first.numel()
         inside = name == HEADS and (t.dim() == HEADS_FIRST or not t.requires_grad)
         made = t.grad_fn is not None and "Attention" in t.grad_fn.name()
-        return inside or made or name == ATTENTION
+        return inside or made or name == ATTENTION or name in LOGARITHMS
 
     def __str__(self) -> str:
         kept, exact = self.stored_bytes, self.exact_bytes

@@ -8,10 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..memory.policy import Slot
+from ..memory.saved import Saved
+from ..memory.store import Store
 from .forms import LinearForm
 from .layer import Answer, ApproxLayer
 from .matmul import matmul
+from .saved.keeper import Keeper
 from .site import Site
+from .spec import QUESTIONS
 
 PROJECTIONS = ("query", "key", "value")
 
@@ -24,6 +29,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
     """
 
     kind = "attention"
+
+    questions = QUESTIONS - {"gate"}
 
     def __init__(
         self, *args: object, spec: Answer, name: str = "", **settings: object
@@ -44,6 +51,15 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
         }
         self.sites.update(sites)
         self.sites.to(self.out_proj.weight.device)
+
+    def remember(self, saved: Saved, store: Store, name: str) -> None:
+        """Keeps the codes of every site; in real numbers torch's attention keeps all.
+
+        What attention saves inside must stay as it was made.
+        """
+        for part in self.sites:
+            slot = Slot(f"{name}.{part}", "matmul_in")
+            self._site(part).keeper = Keeper(saved, store, slot)
 
     def forward(
         self,

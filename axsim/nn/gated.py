@@ -14,7 +14,8 @@ codes, packed to their own bits, and masks of one bit. B and R are computed once
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +74,22 @@ def multiply_gated(
     site: Site | None, unit: GateUnit, x: Tensor, weight: Tensor, bias: Tensor | None,
     form: SplitForm,
 ) -> Tensor:  # fmt: skip
-    """The output of a gated layer: on codes at its site, else in real numbers."""
+    """The output of a gated layer: on codes at its site, else in real numbers.
+
+    Compiled networks run it as it is: which products are formed depends on the values.
+    """
+    operands = site, unit, x, weight, bias, form
+    # The compiler takes longer to import than all of this package.
+    if "torch._dynamo" not in sys.modules:
+        return _multiply(*operands)
+    apart: Callable[..., Tensor] = torch.compiler.disable(_multiply)  # pyright: ignore[reportAssignmentType]
+    return apart(*operands)
+
+
+def _multiply(
+    site: Site | None, unit: GateUnit, x: Tensor, weight: Tensor, bias: Tensor | None,
+    form: SplitForm,
+) -> Tensor:  # fmt: skip
     if not isinstance(site, GatedSite):
         return gated_reals(x, weight, bias, form, unit)
     x, a, w = site.operands(x, weight)

@@ -50,9 +50,15 @@ class ApproxLayer(nn.Module, ABC):
             name: how errors and reports call the layer.
 
         Raises:
-            ConversionError: where codes and table do not fit each other.
+            ConversionError: where codes and table do not fit each other, or a kind of
+                layer without a gate is to have one.
         """
         self.spec = spec if isinstance(spec, LayerSpec) else LayerSpec(multiplier=spec)
+        if isinstance(self.spec.gate, Gate) and "gate" not in self.questions:
+            raise ConversionError(
+                f"{name or 'the layer'!r} is a {type(self).__name__}, which no "
+                "gate can split; convolutions and linear layers can have one."
+            )
         self.build_sites(name or type(self).__name__)
 
     @abstractmethod
@@ -109,11 +115,6 @@ class WeightedLayer(ApproxLayer):
 
     def _gate_shape(self, name: str) -> Shape:
         """What a gate must know of the layer."""
-        if "gate" not in self.questions:
-            raise ConversionError(
-                f"{name!r} is a {type(self).__name__}, which no gate can split; "
-                "convolutions, linear layers and attention scores can have one."
-            )
         groups = getattr(self, "groups", 1)
         codes = None if self.site is None else self.site.schemes[0]
         channels, outputs = self.weight.shape[1] * groups, self.weight.shape[0]

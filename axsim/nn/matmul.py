@@ -11,6 +11,7 @@ from ..kernels import ops
 from ..tables.multiplier import Multiplier
 from .layer import Answer, ApproxLayer
 from .site import Site
+from .spec import QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class ApproxMatmul(ApproxLayer):
         [[1.0, 1.0], [1.0, 1.0]]
     """
 
+    questions = QUESTIONS - {"gate"}
     site: Site
 
     def __init__(self, *, spec: Answer, name: str = "") -> None:

@@ -51,8 +51,8 @@ def add_rest(
             for piece, (outputs, tiles) in zip(sums.rest, columns, strict=True):
                 _add_tiles(goal, outputs, tiles, piece, sums, a, w, form)
             return base
-    both = total.add_(sums.of_rest(a, w, form)).to(base.dtype).mul_(scale)
-    return torch.where(wanted, both, base)
+    both = total + sums.of_rest(a, w, form)
+    return torch.where(wanted, both.to(base.dtype) * scale, base)
 
 
 def _can_skip(sums: Sums, form: SplitForm, wanted: Tensor) -> bool:

@@ -28,6 +28,7 @@ class Line:
         cost: of one product, None where nobody gave one.
         energy: of the products, None where no cost is known.
         gate: what decides which products are formed; empty where all are.
+        saved: how its input is kept for backward; empty where torch keeps it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Line:
     cost: Cost | None
     energy: float | None = None
     gate: str = ""
+    saved: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,13 @@ class Summary:
             for line in self.lines
         ]  # fmt: skip
         head = ("layer", "kind", "codes", "multiplier", "products", "energy")
-        if any(line.gate for line in self.lines):
-            head = (*head, "gate")
-            gates = (line.gate or "-" for line in self.lines)
-            rows = [(*row, gate) for row, gate in zip(rows, gates, strict=True)]
-        parts = [text_table(rows, head, left=(*head[:4], "gate"))]
+        for answer in ("gate", "saved"):
+            cells = [getattr(line, answer) for line in self.lines]
+            if any(cells):
+                head = (*head, answer)
+                both = zip(rows, cells, strict=True)
+                rows = [(*row, cell or "-") for row, cell in both]
+        parts = [text_table(rows, head, left=(*head[:4], "gate", "saved"))]
         share = sum(n.products for n in self.lines if n.multiplier != "exact")
         total = self.products
         if total:
@@ -95,7 +99,8 @@ def summary(net: nn.Module) -> Summary:
         elif name in known.exact:
             count = known.products.get(name, 0)
             kind, gate = type(module).__name__, _gate_of(module)
-            lines.append(Line(name, kind, "float", "exact", count, None, gate=gate))
+            lines.append(Line(name, kind, "float", "exact", count, None, gate=gate,
+                              saved=_saved_of(module)))  # fmt: skip
     return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
@@ -111,7 +116,14 @@ def _of_site(net: nn.Module, item: Item, site: Site) -> Line:
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
     gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
     return Line(name, kind, codes, str(site.product), item.products, item.cost,
-                item.energy, gate)  # fmt: skip
+                item.energy, gate, _saved_of(site))  # fmt: skip
+
+
+def _saved_of(module: nn.Module) -> str:
+    keeper = getattr(module, "keeper", None)
+    if keeper is None:
+        return ""
+    return "its codes" if isinstance(module, Site) else str(keeper.saved)
 
 
 def _gate_of(layer: nn.Module) -> str:

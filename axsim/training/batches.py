@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -100,6 +101,9 @@ class EpochLoader:
         epoch: from 0.
         first: the step to begin with.
         group: the processes.
+
+    Attributes:
+        indices: int64[N], of the samples that came last, in the data set.
     """
 
     def __init__(
@@ -118,16 +122,18 @@ class EpochLoader:
         self.epoch = epoch
         self.first = first
         self.group = group
+        self.indices = torch.empty(0, dtype=torch.int64)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, float]]:
         sizes = [len(batch) for batch in self.batches]
         rows = [self._rows(size) for size in sizes]
+        shares = [
+            [batch[row] for row in share]
+            for batch, share in zip(self.batches, rows, strict=True)
+        ]
         loader = DataLoader(
             self.data,
-            batch_sampler=[
-                [batch[row] for row in share]
-                for batch, share in zip(self.batches, rows, strict=True)
-            ],
+            batch_sampler=shares,
             num_workers=self.settings.workers,
             generator=stream(self.settings.seed, "workers", self.epoch),
         )
@@ -136,6 +142,7 @@ class EpochLoader:
             images, labels = unpack(batch)
             counts = self.group.rank < size
             weight = self.group.world * len(share) / size if counts else 0.0
+            self.indices = torch.tensor(shares[step - self.first])
             yield self._augment(images, step, share), labels, weight
 
     def _rows(self, size: int) -> range:

@@ -117,7 +117,7 @@ class Run:
             self._seed(position)
             images, labels, weight = next(batches)
             rate = learning_rate(self.settings, self.done, self.length)
-            self.step(images, labels, weight, rate, self.meter)
+            self.step(images, labels, weight, rate, self.meter, loader.indices)
             self.position = position + 1
             if self._is_due(self.settings.log_steps):
                 self._log_step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, runtime_checkable
 
@@ -58,6 +59,24 @@ class TellsFigures(Protocol):
         ...
 
 
+@runtime_checkable
+class ChoosesBits(Protocol):
+    """A plan that chooses the bits of activations, by sample and by measurement."""
+
+    def begin_step(self, indices: Tensor) -> None:
+        """Told which samples of the data set come next."""
+        ...
+
+    @property
+    def due(self) -> bool:
+        """Whether it wants to measure."""
+        ...
+
+    def measure(self, net: nn.Module, loss: Callable[[], Tensor]) -> object:
+        """Computes the loss of a batch and its gradients as often as it wants to."""
+        ...
+
+
 class Step:
     """How the weights are updated, the same for every batch.
 
@@ -89,7 +108,13 @@ class Step:
         )
 
     def __call__(
-        self, images: Tensor, labels: Tensor, weight: float, rate: float, meter: Meter
+        self,
+        images: Tensor,
+        labels: Tensor,
+        weight: float,
+        rate: float,
+        meter: Meter,
+        indices: Tensor | None = None,
     ) -> None:
         """Updates the weights with the gradient of the mean loss of the whole batch.
 
@@ -100,25 +125,46 @@ class Step:
                 is the mean over the batch; 0 where the share is there for form only.
             rate: learning rate.
             meter: counts what was answered.
+            indices: int64[N], of the samples in the data set.
         """
         self.optimizer.set_rate(rate)
         xs = images.to(self.device).chunk(self.settings.sub_batches)
         ys = labels.chunk(self.settings.sub_batches)
+        samples = None if indices is None else indices.chunk(self.settings.sub_batches)
         for part, (x, y) in enumerate(zip(xs, ys, strict=True), 1):
+            self._prepare(x, y, None if samples is None else samples[part - 1])
             with self._exchange(last=part == len(xs)):
                 self._accumulate(x, y, weight * (len(x) / len(images)), meter)
         self._update()
 
-    def _accumulate(self, x: Tensor, y: Tensor, weight: float, meter: Meter) -> None:
+    def _prepare(self, x: Tensor, y: Tensor, indices: Tensor | None) -> None:
+        """Tells a plan that chooses bits what comes next, and lets it measure."""
+        plan = self.plan
+        if not isinstance(plan, ChoosesBits):
+            return
+        if indices is not None:
+            plan.begin_step(indices)
+        if plan.due:
+            net = self.net
+            # Measuring is no step: processes have nothing to exchange.
+            inner = net.module if isinstance(net, DistributedDataParallel) else net
+            plan.measure(inner, lambda: self._loss(inner, x, y)[0])
+
+    def _loss(self, net: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss and logits."""
         with torch.autocast(
             self.device.type, self.autocast, enabled=self.autocast is not None
         ):
-            logits = self.net(x)
+            logits = net(x)
             # Before the labels are where looking at them would make a GPU wait.
             check_classes(y, logits)
-            y = y.to(self.device)
             smoothing = self.settings.label_smoothing
-            loss = F.cross_entropy(logits, y, label_smoothing=smoothing)
+            y = y.to(self.device)
+            return F.cross_entropy(logits, y, label_smoothing=smoothing), logits
+
+    def _accumulate(self, x: Tensor, y: Tensor, weight: float, meter: Meter) -> None:
+        loss, logits = self._loss(self.net, x, y)
+        y = y.to(self.device)
         if weight:
             meter.add(loss, logits, y)
         total = loss + self.plan.penalty() if self.plan else loss

@@ -415,7 +415,7 @@ def dynamic(mul: ax.Multiplier) -> ax.LayerSpec:
 def test_without_calibration_only_dynamic_ranges_will_do() -> None:
     message = r"2 ranges, such as that of '1.input', are not known. Give batches"
     with pytest.raises(ax.CalibrationError, match=message):
-        sweep(tables(), calibration=None)
+        sweep(tables(), calibration=512)
     net, data = network(), dataset()
     muls = [truncated(0, signed=True), truncated(5)]
     failed, run = ax.sweep(net, muls, data, recipe=dynamic)

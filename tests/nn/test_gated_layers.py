@@ -22,6 +22,7 @@ from axsim.nn.gated import GatedSite
 from axsim.nn.gated_reals import base_mask
 from axsim.nn.layer import WeightedLayer
 from axsim.nn.linear import ApproxLinear
+from axsim.nn.matmul import ApproxMatmul
 from axsim.nn.spec import LayerSpec, Product, Quant
 from axsim.nn.transposed import ApproxConvTranspose2d
 from axsim.quant.scheme import PerAxis, Scheme
@@ -391,6 +392,9 @@ def test_running_statistics_judge_in_evaluation() -> None:
          "codes of 5 bits and msb=5"),
         (lambda: ApproxConvTranspose2d(8, 8, 3, spec=LayerSpec(gate=Gate(Channels(2)))),
          "is a ApproxConvTranspose2d, which no gate can split"),
+        (lambda: ApproxMatmul(spec=LayerSpec(Quant(dynamic=True), None,
+                                             Gate(Bits(4))), name="qk"),
+         "'?qk'? is a ApproxMatmul, which no gate can split"),
         (lambda: ApproxLinear(8, 4, spec=LayerSpec(codes(FIVE),
                               gate=Gate(Bits(3), Threshold(start=(0.0, 1.0))))),
          "4 outputs, but start= holds 2 thresholds"),

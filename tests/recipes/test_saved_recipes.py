@@ -66,7 +66,7 @@ def test_two_bits_on_average_are_kept_in_later_steps_too(resnet: nn.Module) -> N
     for _ in range(3):
         lines = [n for n in step(net, x) if n.codec == "GroupAffine"]
         total = 8 * sum(n.kept for n in lines) / sum(n.elements for n in lines)
-        assert total < 2.2
+        assert 1.9 < total < 2.4
     # Bits moved to where they are worth most.
     assert max(n.bits for n in lines) > 3
 

@@ -17,6 +17,7 @@ from ...console import progress, text_table
 from ...nn.convert import approximate
 from ...nn.plan import plan
 from ...nn.recipe import Recipe
+from ...zoo.networks.blocks import Bottleneck
 from ...zoo.networks.factory import build_network
 from .kernels import use_threads
 from .resident import EXACT, resident_growth
@@ -147,10 +148,10 @@ def resnet50() -> nn.Module:
     A stage's first 1x1 convolution has the stride, which axsim's has at the 3x3.
     """
     net = build_network("resnet50")
-    blocks: list[Any] = [m for m in net.modules() if hasattr(m, "conv3")]
-    for block in blocks:
-        if block.conv2.stride != (1, 1):
-            block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
+    for block in net.modules():
+        if isinstance(block, Bottleneck):
+            first, second = block.conv1, block.conv2
+            first.stride, second.stride = second.stride, first.stride
     return net
 
 
@@ -163,8 +164,8 @@ def triple_ratio(recipe: Recipe, device: str = "cpu") -> float:
     y = net.train()(torch.randn(SAMPLES, *SMALL_IMAGE, device=device))
     lines = [n for n in plan(net).store.ledger.lines if n.codec == "BatchNormCodes"]
     floats = 2 * 4 * sum(line.elements for line in lines)
-    norms: list[Any] = [net.get_submodule(line.slot) for line in lines]
-    metadata = sum(8 * norm.num_features for norm in norms)
+    norms = (m for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+    metadata = 8 * sum(norm.num_features for norm in norms)
     del y
     return floats / (sum(line.kept for line in lines) - metadata)
 

@@ -33,8 +33,8 @@ class Greedy(Policy):
 
     with S of the last step, 1 in the first; for a batch norm C = G / I * sum(R^2).
     Within a step every layer divides its own bits among its samples; `end_step`
-    divides the whole budget among layers. A batch norm has the bits of the matrix
-    product that ran last before it.
+    divides the whole budget among matrix products. A batch norm has the bits of the
+    product that ran last before it; its cost knows no gradient and cannot be compared.
 
     Args:
         average: bits an element, 1 to 8.
@@ -94,13 +94,16 @@ class Greedy(Policy):
         if not x.dim() or not x.numel():
             return int(average)
         samples, size = len(x), x[0].numel()
-        if self.per_layer or self.per_sample:
-            self._seen[slot.name] = Seen(self._cost(slot, x), size)
-        if not self.per_sample or size < BLOCK:
+        shares = self.per_sample and size >= BLOCK
+        divides = self.per_layer and slot.kind == "matmul_in"
+        if not (shares or divides):
             return int(average)
-        budget = int(samples * average)
-        cost = self._seen[slot.name].cost
-        return allocate(cost, torch.ones_like(cost), budget)
+        cost = self._cost(slot, x)
+        if divides:
+            self._seen[slot.name] = Seen(cost, size)
+        if not shares:
+            return int(average)
+        return allocate(cost, torch.ones_like(cost), int(samples * average))
 
     def wants(self, slot: Slot) -> bool:
         """Every step's gradients of matrix products."""
@@ -114,7 +117,8 @@ class Greedy(Policy):
         Gradients that overflowed, as they do under loss scaling, change nothing.
         """
         each = gradients.output.detach().flatten(1)
-        norms = torch.linalg.vector_norm(each, dim=1, dtype=torch.float32).square()
+        wide = torch.promote_types(each.dtype, torch.float32)
+        norms = torch.linalg.vector_norm(each, dim=1, dtype=wide).square().float()
         if self.by_sample_index:
             self._remember(slot, norms)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,6 +79,8 @@ class ArrayDataset(Dataset[Sample]):
         self.classes = tuple(classes)
         self.normalise = normalise
         self.name = name
+        #: Loads the training part that belongs to it; `load_data` sets it.
+        self.training: Callable[[], Dataset[Sample]] | None = None
 
     @cached_property
     def images(self) -> Tensor:
@@ -99,9 +101,11 @@ class ArrayDataset(Dataset[Sample]):
     def subset(self, indices: Tensor | list[int], name: str) -> ArrayDataset:
         """The samples at some indices, as a set of their own."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
-        return ArrayDataset(
+        part = ArrayDataset(
             self.pixels[chosen], self.labels[chosen], self.classes, self.normalise, name
         )
+        part.training = self.training
+        return part
 
     def __repr__(self) -> str:
         size = f"{len(self):,} images {'x'.join(map(str, self.pixels.shape[1:]))}"

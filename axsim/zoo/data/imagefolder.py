@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ class ImageFolder(Dataset[Sample]):
         if not folder.is_dir():
             raise DataError(f"{folder} is not a folder. {LAYOUT}")
         self.name = f"{root.name}, {split}"
+        self.training: Callable[[], Dataset[Sample]] | None = None
         self.classes = _classes(root, folder)
         self.resize, self.crop, self.views = resize, crop, views
         self.paths, self.labels = _files(folder, self.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...errors import DataError, close_names
@@ -68,4 +69,6 @@ def load_data(source: str, split: str = "test", **options: Any) -> AnyDataset:
     unknown = unknown_options(SOURCES[name], options)
     if unknown:
         raise DataError(f"{name!r} {unknown}")
-    return SOURCES[name](path, split, **options)
+    data = SOURCES[name](path, split, **options)
+    data.training = partial(load_data, source, "train", **options)
+    return data

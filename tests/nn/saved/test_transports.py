@@ -148,6 +148,15 @@ def small() -> nn.Sequential:
     )  # fmt: skip
 
 
+class SelfAttention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.MultiheadAttention(16, 4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.heads(x, x, x)[0]
+
+
 @pytest.fixture
 def x() -> Tensor:
     return torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -395,6 +404,26 @@ def test_codes_of_a_table_and_their_mask_are_kept_as_they_are(x: Tensor) -> None
     assert equal(gradients(kept, x), gradients(plain, x))
     lines = [(line.slot, line.codec, line.bits) for line in store_of(kept).ledger.lines]
     assert lines == [("0", "Identity", 8), ("0", "BitMask", 1), ("1", "BitMask", 1)]
+
+
+def test_attention_on_a_table_keeps_the_codes_of_both_operands() -> None:
+    torch.manual_seed(0)
+    mul = ax.Multiplier.from_function(lambda a, b: a * b, signed=False)
+    spec = ax.LayerSpec(ax.Quant(dynamic=True), mul, saved=EXACT)
+    net = ax.approximate(nn.Sequential(nn.Linear(16, 16), SelfAttention()), spec)
+    net(torch.randn(2, 8, 16)).sum().backward()
+    lines = store_of(net).ledger.lines
+    codes = {line.slot: line.elements for line in lines if line.codec == "Identity"}
+    own = {f"1.heads.{part}": 256 for part in ("query", "key", "value", "out")}
+    # Queries and keys, and 4 maps of 8x8 with values.
+    both = {"1.heads.scores": 512, "1.heads.mixture": 512 + 256}
+    assert codes == {"0": 256, **own, **both}
+    assert "its codes" in str(ax.summary(net))
+
+
+def test_the_summary_says_what_is_kept() -> None:
+    text = str(ax.summary(converted(small(), TWO_BITS)))
+    assert text.count("GroupAffine by Fixed") == 3
 
 
 def test_what_no_layer_stands_for_is_coded_by_hooks() -> None:
