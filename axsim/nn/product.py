@@ -31,6 +31,7 @@ class Operand:
         zero_point: int32, shaped like `scale`.
         scheme: the codes.
         inside: where the gradient passes; None for everywhere.
+        whole: whether the real values are known to hold no NaN.
     """
 
     raw: Tensor
@@ -38,6 +39,7 @@ class Operand:
     zero_point: Tensor
     scheme: Scheme
     inside: Tensor | None = None
+    whole: bool = False
     #: What was derived from the codes last time; every operand derives its own.
     kept: dict[Any, Finish] = field(
         default_factory=dict[Any, Finish], init=False, repr=False, compare=False
