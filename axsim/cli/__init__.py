@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -53,6 +54,9 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Runs the command line; errors of axsim are shown as a line, not a traceback."""
     warnings.showwarning = _show_warning
+    # Threads of OpenMP, which torch uses, wait for milliseconds at full speed; those
+    # of axsim's kernels would have to share the cores with them. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal without µ, or a file name that is no text, is no reason to end.

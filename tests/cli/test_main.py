@@ -81,3 +81,15 @@ def test_a_warning_of_axsim_is_one_line(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("warning: mul8u_1JFF (")
+
+
+@pytest.mark.parametrize(("own", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_of_torch_leave_the_cores_free(
+    monkeypatch: pytest.MonkeyPatch, own: str | None, then: str
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if own:
+        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    assert run(monkeypatch, "--version") == 0
+    assert os.environ["OMP_WAIT_POLICY"] == then
+    monkeypatch.setenv("OMP_WAIT_POLICY", "reset by the fixture")
