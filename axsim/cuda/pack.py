@@ -451,7 +451,7 @@ def _given(
     if factor is None:
         none = torch.empty(0, device=x.device)
         return none, none
-    zeros = torch.zeros(1) if zero is None else zero
+    zeros = torch.zeros(1, device=x.device) if zero is None else zero
     factors, zeros = (
         t.to(x.device, torch.float32).expand(rows[0]).contiguous()
         for t in (factor, zeros)

@@ -183,13 +183,14 @@ def pack_codes(codes: Tensor, bits: int) -> Tensor:
         >>> pack_codes(torch.tensor([3, 1, 2], dtype=torch.uint8), 2)
         tensor([11,  1], dtype=torch.int32)
     """
-    rows, one = rows_of(codes), torch.ones(1)
+    rows, one = rows_of(codes), torch.ones(1, device=codes.device)
     return pack(codes, bits, rows, rounding="nearest", inverse=one).words
 
 
 def unpack_codes(words: Tensor, bits: int, out: Tensor) -> Tensor:
     """Writes packed whole numbers into a dense tensor, and returns it."""
-    return unpack(words, bits, rows_of(out), out, step=torch.ones(1))
+    one = torch.ones(1, device=out.device)
+    return unpack(words, bits, rows_of(out), out, step=one)
 
 
 def block_extremes(x: Tensor, rows: Rows) -> Tensor:
