@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .devices import check_devices
 from .inlined import quotient
 from .intrinsics import cuda, inlined
 from .kernel import FULL_BLOCK, Kernel
@@ -88,9 +89,22 @@ def encode(x: Tensor, kind: str) -> Tensor:
 
 
 def decode(words: Tensor, out: Tensor, kind: str, worth: float) -> None:
-    """Writes `worth` where the bit is set and 0 elsewhere; as `encode` took them."""
+    """Writes `worth` where the bit is set and 0 elsewhere; the arguments of `encode`.
+
+    Raises:
+        BackendError: where the words are not beside `out`.
+    """
+    check_devices({"words": words, "out": out})
     size = out.numel()
     if size:
         value = int(np.float32(worth).view(np.int32))
         grid = (tiles(size, FULL_BLOCK), 1)
-        launch(decode_kernel(kind), grid, out, words, size, tiles(size, FIELDS), value)
+        launch(
+            decode_kernel(kind),
+            grid,
+            out,
+            words.contiguous(),
+            size,
+            tiles(size, FIELDS),
+            value,
+        )

@@ -15,6 +15,7 @@ import torch
 from numba import float32, int32, uint32
 from torch import Tensor
 
+from .devices import check_devices
 from .inlined import quotient
 from .intrinsics import cuda, deliver, inlined
 from .kernel import SIMULATED, Kernel
@@ -403,11 +404,15 @@ def decode(
         out: written; as the `x` of `encode`.
         ranges: what `encode` returned where it was given no factor.
         step, zero: float32 of each row, value of a code and code of 0.
+
+    Raises:
+        BackendError: where words or ranges are not beside `out`.
     """
     begins, widths, _ = _places(bits, rows, out.device)
     own = out.new_empty(0, dtype=torch.int16)
     if ranges is not None and step is None:
         own = ranges.contiguous().view(torch.int16)
+    check_devices({"words": words, "ranges": own, "out": out})
     if count_blocks(rows):
         launch(
             decode_kernel(kind), (count_blocks(rows), 1), out, words.contiguous(), own,

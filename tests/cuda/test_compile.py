@@ -54,7 +54,6 @@ VARIANTS = [
         for make in (
             pack.encode_kernel,
             pack.decode_kernel,
-            pack.measure_kernel,
             mask.encode_kernel,
             mask.decode_kernel,
         )

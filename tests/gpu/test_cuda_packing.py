@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from axsim.cuda.devices import why_no_device
+from axsim.errors import BackendError
 from axsim.kernels.mask import pack_mask, unpack_mask
 from axsim.kernels.pack import Rounding, block_extremes, pack, rows_of, unpack
 from axsim.memory.codec import Bits, Codec, Hints, Norm
@@ -173,3 +174,14 @@ def test_another_stream_and_no_wait_to_unpack() -> None:
         torch.cuda.set_sync_debug_mode("default")
     stream.synchronize()
     assert same(out, expected)
+
+
+def test_words_elsewhere_are_turned_away() -> None:
+    x = values(1, 300)
+    packed = pack(x, 3, rows_of(x), rounding="nearest")
+    with pytest.raises(BackendError, match="words is on 'cpu'"):
+        unpack(packed.words, 3, rows_of(x), x.cuda(), ranges=packed.ranges)
+    with pytest.raises(BackendError, match="ranges is on 'cpu'"):
+        unpack(packed.words.cuda(), 3, rows_of(x), x.cuda(), ranges=packed.ranges)
+    with pytest.raises(BackendError, match="words is on 'cpu'"):
+        unpack_mask(pack_mask(x), x.cuda())
