@@ -29,7 +29,7 @@ def encode(
     mask: int,
     half_up: bool,
     inside: Tensor | None,
-) -> Tensor:
+) -> tuple[Tensor, bool]:
     """Raw codes of a dense float32 tensor on the CPU with one scale.
 
     Args:
@@ -41,6 +41,9 @@ def encode(
         half_up: round by floor(v + 1/2) instead of to even.
         inside: bool like `x`, written with where the code before the clamp was one;
             None to leave it.
+
+    Returns:
+        The codes, and whether `x` holds no NaN, which has none.
     """
     raw = torch.empty_like(x, dtype=torch.uint8)
     source, codes = _flat(x, x), _flat(raw, x)
@@ -48,14 +51,17 @@ def encode(
     low, high = np.float32(limits[0]), np.float32(limits[1])
     settings = np.float32(inverse), np.float32(zero), low, high, mask, half_up
 
+    lost: list[int] = []
+
     def work(first: int, last: int) -> None:
         piece = slice(first * PIECE, last * PIECE)
-        _encode(
+        found = _encode(
             source[piece], codes[piece], within[piece], *settings, inside is not None
         )
+        lost.append(found)
 
     run(work, -(-x.numel() // PIECE), x.numel() * TIME)
-    return raw
+    return raw, not any(lost)
 
 
 def is_dense(x: Tensor) -> bool:
@@ -73,6 +79,7 @@ def _flat(t: Tensor, like: Tensor) -> Any:
 
 @compiled
 def _encode(x, codes, within, inverse, zero, low, high, mask, half_up, wants_inside):
+    lost = np.int32(0)
     for i in range(x.size):
         step = x[i] * inverse
         step = np.floor(step + np.float32(0.5)) if half_up else np.rint(step)
@@ -80,5 +87,7 @@ def _encode(x, codes, within, inverse, zero, low, high, mask, half_up, wants_ins
         if wants_inside:
             within[i] = (code >= low) & (code <= high)
         # NaN fails both comparisons and becomes raw code 0.
+        lost |= np.int32(code != code)
         code = min(max(code, low), high) if code == code else np.float32(0)
         codes[i] = np.uint8(np.int32(code) & mask)
+    return lost

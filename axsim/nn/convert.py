@@ -27,7 +27,7 @@ from .recipe import Answers, Recipe, recipe, resolve
 from .saved.kinds import SAVING
 from .saved.network import keep_rest, own_policies, policies_of, saved_answers
 from .site import Site
-from .spec import Rule, Untouched
+from .spec import LayerSpec, Rule, Untouched
 from .transposed import ApproxConvTranspose2d
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -78,20 +78,7 @@ def approximate(
         >>> type(net[0]).__name__
         'ApproxLinear'
     """
-    kinds = {name: COUNTERPARTS[type(m)] for name, m in convertible(model)}
-    if not kinds:
-        raise ConversionError(
-            f"{type(model).__name__} has no layer that can be approximated: no "
-            f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
-            "cannot be reached; write them as modules."
-        )
-    answers = own_policies(
-        resolve(
-            recipe(rules),
-            {name: kind.questions for name, kind in kinds.items()},
-            {name: kind.kind for name, kind in kinds.items()},
-        )
-    )
+    answers = _answers(model, recipe(rules))
     saved = saved_answers(answers)
     store = Store(swap=any(answer.swap for answer in saved))
     net = copy.deepcopy(model)
@@ -102,15 +89,7 @@ def approximate(
     for _, norm in folded.pairs:
         answers.pop(norm, None)
     for name, spec in answers.items():
-        if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
-            continue
-        module = net.get_submodule(name)
-        # The class alone changes: everything attached to the module stays attached.
-        module.__class__ = COUNTERPARTS[type(module)]
-        adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
-        adopted.adopt(spec, name)
-        if isinstance(spec.saved, Saved):
-            adopted.remember(spec.saved, store, name)
+        _convert(net.get_submodule(name), name, spec, store)
     _disable_fast_paths(net)
     sample = calibrate(net, calibration)
     exact = dict(left_exact(net))
@@ -121,6 +100,32 @@ def approximate(
     found.reset_gates()
     setattr(net, ATTRIBUTE, found)
     return net
+
+
+def _answers(model: nn.Module, rules: Recipe) -> dict[str, LayerSpec]:
+    """The answers for each layer of a network."""
+    kinds = {name: COUNTERPARTS[type(m)] for name, m in convertible(model)}
+    if not kinds:
+        raise ConversionError(
+            f"{type(model).__name__} has no layer that can be approximated: no "
+            f"{', '.join(kind.__name__ for kind in COUNTERPARTS)}. Functional calls "
+            "cannot be reached; write them as modules."
+        )
+    questions = {name: kind.questions for name, kind in kinds.items()}
+    words = {name: kind.kind for name, kind in kinds.items()}
+    return own_policies(resolve(rules, questions, words))
+
+
+def _convert(module: nn.Module, name: str, spec: LayerSpec, store: Store) -> None:
+    """Exchanges the class of a layer, where an answer is more than "untouched"."""
+    if all(isinstance(answer, Untouched) for answer in spec.answers().values()):
+        return
+    # The class alone changes: everything attached to the module stays attached.
+    module.__class__ = COUNTERPARTS[type(module)]
+    adopted: ApproxLayer = module  # pyright: ignore[reportAssignmentType]
+    adopted.adopt(spec, name)
+    if isinstance(spec.saved, Saved):
+        adopted.remember(spec.saved, store, name)
 
 
 def _first(

@@ -11,7 +11,7 @@ operation it stands for. What it returns broadcasts against T.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import ClassVar, Protocol
@@ -33,6 +33,11 @@ _describe = lru_cache(maxsize=1024)(describe_convolution)
 
 class Form(Protocol):
     """What a product layer of some kind offers."""
+
+    @property
+    def pads(self) -> bool:
+        """Whether x gets a border."""
+        ...
 
     def sums(
         self, x: Tensor, w: Tensor, mul: Multiplier, pad_code: int | None, backend: str
@@ -62,10 +67,6 @@ class Form(Protocol):
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         """The gradient summed over all but the outputs."""
-        ...
-
-    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
-        """The input with its padded taps written out, and the form that then fits."""
         ...
 
     def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
@@ -102,6 +103,7 @@ class LinearForm:
     """x[..., K] times w[N, K], all leading dimensions alike."""
 
     channel_axis: ClassVar[int] = -1
+    pads = False
 
     def sums(
         self, x: Tensor, w: Tensor, mul: Multiplier, pad_code: int | None, backend: str
@@ -142,9 +144,6 @@ class LinearForm:
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.reshape(-1, gradient.shape[-1]).sum(0)
 
-    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
-        return x, self
-
     def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
         return prod(y) * w[1]
 
@@ -159,6 +158,10 @@ class ConvolutionForm:
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+
+    @property
+    def pads(self) -> bool:
+        return any(self.padding)
 
     def sums(
         self, x: Tensor, w: Tensor, mul: Multiplier, pad_code: int | None, backend: str
@@ -218,7 +221,8 @@ class ConvolutionForm:
         )
 
     def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
-        padded, _ = self.bordered(x, pad)
+        border = [p for padding in reversed(self.padding) for p in (padding, padding)]
+        padded = F.pad(x, border, value=pad)
         image, channel, *steps = padded.stride()
         spans = zip(padded.shape[2:], w[2:], self.dilation, self.stride, strict=True)
         out = [(p - d * (k - 1) - 1) // s + 1 for p, k, d, s in spans]
@@ -248,11 +252,6 @@ class ConvolutionForm:
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.sum([0, *range(2, gradient.dim())])
-
-    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
-        border = [p for padding in reversed(self.padding) for p in (padding, padding)]
-        none = (0,) * len(self.padding)
-        return F.pad(x, border, value=value), replace(self, padding=none)
 
     def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
         return prod(y) * prod(w[1:])

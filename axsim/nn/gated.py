@@ -94,7 +94,7 @@ def _multiply(
         return gated_reals(x, weight, bias, form, unit)
     x, a, w = site.operands(x, weight)
     call = _Call(site.sums, form, unit)
-    y = mark_nan(_Gated.apply(x, weight, bias, unit.threshold, a, w, call), x)
+    y = mark_nan(_Gated.apply(x, weight, bias, unit.threshold, a, w, call), x, a)
     if site.counted is not None:
         site.counted += form.products(x.shape, weight.shape, y.shape)
     return y

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,40 @@ def product_gradient(mul: Multiplier, kind: Gradient) -> ProductGradient:
         exact.beta,
         over_a=_terms(local_slopes(error, a), a),
         over_w=_terms(local_slopes(error.T, w).T, w),
+    )
+
+
+class GradientTerms(NamedTuple):
+    """A gradient whose two sums have all their terms, and equally many.
+
+    Args:
+        p, q: float32[R + 1, 2^bits_a] and [R + 1, 2^bits_b], the first 1 and alpha.
+        s, t: likewise, the first beta and 1.
+    """
+
+    p: Floats
+    q: Floats
+    s: Floats
+    t: Floats
+
+
+@lru_cache(maxsize=64)
+def gradient_terms(mul: Multiplier, kind: Gradient) -> GradientTerms:
+    """The gradient of this kind for a table, as sums; missing terms are 0."""
+    found = product_gradient(mul, kind)
+    sums = found.over_a, found.over_w
+    count = max(len(each[0]) if each else 0 for each in sums)
+
+    def rows(first: Floats, others: Floats | None) -> Floats:
+        known = 1 if others is None else 1 + len(others)
+        whole = np.zeros((1 + count, len(first)), np.float32)
+        whole[0], whole[1:known] = first, 0 if others is None else others
+        return whole
+
+    (p, q), (s, t) = (each or (None, None) for each in sums)
+    ones_a, ones_w = np.ones_like(found.beta), np.ones_like(found.alpha)
+    return GradientTerms(
+        rows(ones_a, p), rows(found.alpha, q), rows(found.beta, s), rows(ones_w, t)
     )
 
 

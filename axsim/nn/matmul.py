@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..kernels import ops
 from ..tables.multiplier import Multiplier
-from .forms import Form
 from .layer import Answer, ApproxLayer
 from .site import Site
 from .spec import QUESTIONS
@@ -18,6 +17,8 @@ from .spec import QUESTIONS
 @dataclass(frozen=True)
 class BatchedForm:
     """x[B, M, K] times w[B, N, K], one product for each b: groups of a convolution."""
+
+    pads = False
 
     def sums(
         self, x: Tensor, w: Tensor, mul: Multiplier, pad_code: int | None, backend: str
@@ -48,9 +49,6 @@ class BatchedForm:
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.sum((0, 1))
-
-    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
-        return x, self
 
     def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
         return y.numel() * w[2]

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import AxsimError
 from ..kernels.finish import Finish
 from ..kernels.ops import peak_of
 from ..kernels.real_sums import real_sums
@@ -16,8 +15,8 @@ from ..quant.codes import integers, spread
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
 from .forms import ConvolutionForm, Form, LinearForm
-from .gradient import ProductGradient, product_gradient
 from .spec import Gradient
+from .table_gradient import table_gradients
 
 INT32_MAX = (1 << 31) - 1
 
@@ -32,6 +31,7 @@ class Operand:
         zero_point: int32, shaped like `scale`.
         scheme: the codes.
         inside: where the gradient passes; None for everywhere.
+        whole: whether the real values are known to hold no NaN.
     """
 
     raw: Tensor
@@ -39,20 +39,18 @@ class Operand:
     zero_point: Tensor
     scheme: Scheme
     inside: Tensor | None = None
+    whole: bool = False
     #: What was derived from the codes last time; every operand derives its own.
     kept: dict[Any, Finish] = field(
         default_factory=dict[Any, Finish], init=False, repr=False, compare=False
     )
 
-    def values(self, mapped: Tensor | None = None) -> Tensor:
-        """The real values, or with each code's number replaced by `mapped[code]`."""
-        numbers = (
-            integers(self.raw, self.scheme)
-            if mapped is None
-            else look_up(mapped, self.raw)
-        )
+    def values(self) -> Tensor:
+        """The real values."""
         zero = spread(self.zero_point, self.raw, self.scheme)
-        return (numbers - zero.float()) * spread(self.scale, self.raw, self.scheme)
+        return (integers(self.raw, self.scheme) - zero.float()) * spread(
+            self.scale, self.raw, self.scheme
+        )
 
 
 @dataclass(frozen=True)
@@ -211,73 +209,7 @@ def operand_gradients(
     if circuit.gradient == "ste":
         kind = g.dtype
         return form.gradients(g, a.values().to(kind), w.values().to(kind), wanted)
-    table = product_gradient(circuit.mul, circuit.gradient)
-    over_x = over_w = None
-    if wanted[0]:
-        over_x = _terms_over_a(g, a, w, circuit, table)
-    if wanted[1]:
-        over_w = _terms_over_w(g, a, w, circuit, table)
-    return over_x, over_w
-
-
-def _terms_over_a(
-    g: Tensor, a: Operand, w: Operand, circuit: Circuit, table: ProductGradient
-) -> Tensor:
-    """s_w g * (alpha(q_w) - z_w), plus sum_r p_r(q_a) (s_w g * q_r(q_w))."""
-    shape = torch.empty(a.raw.shape, device=g.device)
-
-    def spread_back(mapped: Tensor) -> Tensor:
-        part, _ = circuit.form.gradients(g, shape, mapped, (True, False))
-        return _present(part)
-
-    total = spread_back(w.values(_on(table.alpha, g)))
-    scale = spread(w.scale, w.raw, w.scheme)
-    for p, q in _pairs(table.over_a, g):
-        total.addcmul_(look_up(p, a.raw), spread_back(look_up(q, w.raw) * scale))
-    return total
-
-
-def _terms_over_w(
-    g: Tensor, a: Operand, w: Operand, circuit: Circuit, table: ProductGradient
-) -> Tensor:
-    """s_a g * (beta(q_a) - z_a), plus sum_r t_r(q_w) (s_a g * s_r(q_a)).
-
-    A padded tap is the code of 0 and, unless skipped, has a product like any other.
-    """
-    shape = torch.empty(w.raw.shape, device=g.device)
-    zero = a.zero_point.reshape(1) % (1 << a.scheme.bits)
-
-    def correlate(numbers: Tensor, offset: Tensor | float) -> Tensor:
-        mapped = look_up((numbers - offset) * a.scale, a.raw)
-        at_zero = float((numbers[zero] - offset) * a.scale)
-        border = 0.0 if circuit.skip else at_zero
-        x, form = circuit.form.bordered(mapped, border)
-        _, part = form.gradients(g, x, shape, (False, True))
-        return _present(part)
-
-    total = correlate(_on(table.beta, g), a.zero_point.float())
-    for s, t in _pairs(table.over_w, g):
-        total.addcmul_(look_up(t, w.raw), correlate(s, 0.0))
-    return total
-
-
-def look_up(numbers: Tensor, raw: Tensor) -> Tensor:
-    """A number for each code, in the shape of the codes."""
-    # A third of the time that indexing by a tensor takes.
-    return numbers.index_select(0, raw.flatten().int()).view(raw.shape)
-
-
-def _pairs(terms: Any, like: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The terms of a sum on the device, none where there are none."""
-    if terms is None:
-        return []
-    return list(zip(_on(terms[0], like), _on(terms[1], like), strict=True))
-
-
-def _present(part: Tensor | None) -> Tensor:
-    if part is None:
-        raise AxsimError("a wanted gradient was not computed; please report this.")
-    return part
+    return table_gradients(g, a, w, circuit, wanted)
 
 
 def passed(gradient: Tensor | None, operand: Operand) -> Tensor | None:
@@ -293,10 +225,6 @@ def result_type(x: Tensor) -> torch.dtype:
     return (
         torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
     )
-
-
-def _on(values: Any, like: Tensor) -> Tensor:
-    return torch.from_numpy(values).to(like.device)
 
 
 def _tensors(operand: Operand) -> tuple[Tensor | None, ...]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConversionError
-from ..quant.codes import encode, encode_inside
+from ..quant.codes import encode_noting
 from ..quant.pact import PactQuantizer
 from ..quant.quantizer import Quantizer
 from ..quant.scheme import PerAxis, PerTensor, Scheme
@@ -122,9 +122,9 @@ class Site(nn.Module):
         )
         with self._keeping(a, w):
             y = multiply(x, weight, bias, a, w, circuit)
-        y = mark_nan(y, x)
+        y = mark_nan(y, x, a)
         if self.weight_axis is None:
-            y = mark_nan(y, weight)
+            y = mark_nan(y, weight, w)
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
@@ -199,19 +199,19 @@ def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
     """A tensor's codes, with the places that pass a gradient where one is wanted."""
     scale, zero_point = quantizer.params(x)
     scheme = quantizer.scheme
-    if not (torch.is_grad_enabled() and x.requires_grad):
-        raw = encode(x, scale, zero_point, scheme)
-        return Operand(raw, scale, zero_point, scheme)
-    raw, inside = encode_inside(x, scale, zero_point, scheme)
-    return Operand(raw, scale, zero_point, scheme, inside)
+    trains = torch.is_grad_enabled() and x.requires_grad
+    raw, inside, whole = encode_noting(x, scale, zero_point, scheme, trains)
+    return Operand(raw, scale, zero_point, scheme, inside, whole)
 
 
-def mark_nan(y: Tensor, x: Tensor) -> Tensor:
+def mark_nan(y: Tensor, x: Tensor, codes: Operand) -> Tensor:
     """The outputs, NaN for each entry of the batch whose input holds a NaN.
 
     NaN has no code; without this it would pass for the value of code 0. Infinities
     are clipped like other values beyond the range.
     """
+    if codes.whole:
+        return y
     if torch.compiler.is_compiling():
         return torch.where(_broken(y, x), float("nan"), y)
     # One cheap pass; infinities of both signs raise a false alarm.

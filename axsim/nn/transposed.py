@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ..kernels import ops
 from ..tables.multiplier import Multiplier
-from .forms import Form
 from .layer import WeightedLayer
 from .spec import QUESTIONS
 
@@ -31,6 +30,7 @@ class TransposedForm:
     dilation: tuple[int, ...]
     groups: int
     outputs: int
+    pads = False
 
     def sums(
         self, x: Tensor, w: Tensor, mul: Multiplier, pad_code: int | None, backend: str
@@ -73,9 +73,6 @@ class TransposedForm:
 
     def bias_gradient(self, gradient: Tensor) -> Tensor:
         return gradient.sum([0, 2, 3])
-
-    def bordered(self, x: Tensor, value: float) -> tuple[Tensor, Form]:
-        return x, self
 
     def products(self, x: torch.Size, w: torch.Size, y: torch.Size) -> int:
         return x.numel() * w[1:].numel()

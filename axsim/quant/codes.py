@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -64,15 +64,7 @@ def encode(x: Tensor, scale: Tensor, zero_point: Tensor, scheme: Scheme) -> Tens
         >>> encode(x, torch.tensor(0.5), zero, Scheme(4, signed=True))
         tensor([14,  0,  2,  7], dtype=torch.uint8)
     """
-    inverse, offset = 1.0 / spread(scale, x, scheme), spread(zero_point, x, scheme)
-    if _has_kernel(x, inverse):
-        return _encode(x, inverse, offset, scheme, None)
-
-    def work(x: Tensor) -> tuple[Tensor]:
-        codes = nearest_codes(x, inverse, offset, scheme.rounding)
-        return (raw_codes(codes.clamp_(scheme.quant_min, scheme.quant_max), scheme),)
-
-    return by_blocks(work, x.detach(), torch.uint8, whole=inverse.dim() > 0)[0]
+    return encode_noting(x, scale, zero_point, scheme).raw
 
 
 def encode_inside(
@@ -88,20 +80,57 @@ def encode_inside(
         >>> encode_inside(x, torch.tensor(0.25), zero, Scheme(bits=2))
         (tensor([1, 3], dtype=torch.uint8), tensor([ True, False]))
     """
+    raw, within, _ = encode_noting(x, scale, zero_point, scheme, wants_inside=True)
+    return raw, cast(Tensor, within)
+
+
+class Noted(NamedTuple):
+    """Raw codes, and what was seen on the way.
+
+    Args:
+        raw: as `encode` gives them.
+        inside: where the code before the clamp was one; None where nobody asked.
+        whole: whether it is known that there was no NaN.
+    """
+
+    raw: Tensor
+    inside: Tensor | None
+    whole: bool
+
+
+def encode_noting(
+    x: Tensor,
+    scale: Tensor,
+    zero_point: Tensor,
+    scheme: Scheme,
+    wants_inside: bool = False,
+) -> Noted:
+    """Raw codes with what one pass over the numbers can tell besides.
+
+    Args:
+        x, scale, zero_point, scheme: as for `encode`.
+        wants_inside: whether to say where gradients pass.
+
+    Example:
+        >>> x, zero = torch.tensor([0.25, float("nan")]), torch.tensor(0)
+        >>> encode_noting(x, torch.tensor(0.25), zero, Scheme()).whole
+        False
+    """
     inverse, offset = 1.0 / spread(scale, x, scheme), spread(zero_point, x, scheme)
     low, high = scheme.quant_min, scheme.quant_max
     if _has_kernel(x, inverse):
-        within = torch.empty_like(x, dtype=torch.bool)
-        return _encode(x, inverse, offset, scheme, within), within
+        within = torch.empty_like(x, dtype=torch.bool) if wants_inside else None
+        raw, whole = _encode(x, inverse, offset, scheme, within)
+        return Noted(raw, within, whole)
 
-    def work(x: Tensor) -> tuple[Tensor, Tensor]:
+    def work(x: Tensor) -> tuple[Tensor, ...]:
         codes = nearest_codes(x, inverse, offset, scheme.rounding)
-        inside = (codes >= low) & (codes <= high)
-        return raw_codes(codes.clamp_(low, high), scheme), inside
+        inside = ((codes >= low) & (codes <= high),) if wants_inside else ()
+        return raw_codes(codes.clamp_(low, high), scheme), *inside
 
-    whole = inverse.dim() > 0
-    raw, inside = by_blocks(work, x.detach(), torch.uint8, torch.bool, whole=whole)
-    return raw, inside
+    types = (torch.uint8, torch.bool)[: 1 + wants_inside]
+    found = by_blocks(work, x.detach(), *types, whole=inverse.dim() > 0)
+    return Noted(found[0], found[1] if wants_inside else None, False)
 
 
 def _has_kernel(x: Tensor, inverse: Tensor) -> bool:
@@ -112,7 +141,7 @@ def _has_kernel(x: Tensor, inverse: Tensor) -> bool:
 
 def _encode(
     x: Tensor, inverse: Tensor, offset: Tensor, scheme: Scheme, inside: Tensor | None
-) -> Tensor:
+) -> tuple[Tensor, bool]:
     return quantise.encode(
         x.detach(),
         float(inverse),

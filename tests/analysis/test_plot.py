@@ -31,8 +31,9 @@ def test_pyplot_is_never_loaded_and_nothing_is_shown() -> None:
         "import sys, axsim as ax\n"
         "mul = ax.Multiplier.from_function(lambda a, b: a * b & ~3, signed=False)\n"
         "for name in dir(ax.plot):\n"
-        "    if name != 'pareto':\n"
-        "        getattr(ax.plot, name)(mul).figure.draw_without_rendering()\n"
+        "    plot = getattr(ax.plot, name)\n"
+        "    if 'error' in name:\n"
+        "        plot(mul).figure.draw_without_rendering()\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

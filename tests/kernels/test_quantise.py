@@ -68,6 +68,7 @@ def test_codes_and_mask_are_those_of_the_twin(
     found, within = codes.encode_inside(x, steps, zero, scheme)
     assert torch.equal(found, raw)
     assert torch.equal(within, inside)
+    assert codes.encode_noting(x, steps, zero, scheme).whole == (not x.isnan().any())
 
 
 def test_only_dense_tensors_are_flattened() -> None:
@@ -83,8 +84,10 @@ def test_threads_share_a_large_tensor() -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = encode(x, *arguments)
+        alone, whole = encode(x, *arguments)
         torch.set_num_threads(3)
-        assert torch.equal(encode(x, *arguments), alone)
+        assert whole and torch.equal(encode(x, *arguments)[0], alone)
+        x[250_000] = float("nan")
+        assert not encode(x, *arguments)[1]
     finally:
         torch.set_num_threads(threads)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from axsim.nn.conv import ApproxConv2d
-from axsim.nn.gradient import local_slopes, product_gradient
+from axsim.nn.gradient import gradient_terms, local_slopes, product_gradient
 from axsim.nn.linear import ApproxLinear
 from axsim.nn.spec import Product
 from axsim.tables.designs import build_design
@@ -150,6 +150,18 @@ def test_clipped_inputs_pass_no_gradient() -> None:
     assert x.grad is not None
     assert x.grad[0, 0] == x.grad[0, 2] == 0
     assert x.grad[0, 1] != 0
+
+
+@pytest.mark.parametrize("mul", [*MULS, random_multiplier(4, spread=9)])
+def test_terms_sum_to_the_gradient(mul: Multiplier) -> None:
+    """Both sums have as many terms, also where one needs fewer."""
+    found, terms = product_gradient(mul, "table"), gradient_terms(mul, "table")
+    assert len({len(each) for each in terms}) == 1
+    over_a = found.alpha[None, :] + _sum(found.over_a, mul)
+    over_w = found.beta[:, None] + _sum(found.over_w, mul)
+    assert np.allclose(terms.p.T @ terms.q, over_a, rtol=1e-5, atol=1e-3)
+    assert np.allclose(terms.s.T @ terms.t, over_w, rtol=1e-5, atol=1e-3)
+    assert (terms.p[0] == 1).all() and (terms.t[0] == 1).all()
 
 
 @pytest.mark.parametrize("kind", ["slopes", "table"])
