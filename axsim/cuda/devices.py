@@ -31,8 +31,7 @@ def check_operands(codes: dict[str, torch.Tensor], table: torch.Tensor) -> None:
             f"the table is {table.dtype}{list(table.shape)}; kernels take torch.int32 "
             "of at most 256 by 256."
         )
-    if not SIMULATED:
-        _check_devices({**codes, "table": table})
+    check_devices({**codes, "table": table})
 
 
 def why_no_device(device: torch.device) -> str | None:
@@ -57,7 +56,14 @@ def why_no_device(device: torch.device) -> str | None:
     return None
 
 
-def _check_devices(tensors: dict[str, torch.Tensor]) -> None:
+def check_devices(tensors: dict[str, torch.Tensor]) -> None:
+    """Turns away tensors that are not all on one GPU.
+
+    Raises:
+        BackendError: naming the tensor, or the devices.
+    """
+    if SIMULATED:
+        return
     devices = {name: str(tensor.device) for name, tensor in tensors.items()}
     for name, tensor in tensors.items():
         if not tensor.is_cuda:

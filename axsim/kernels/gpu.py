@@ -36,7 +36,7 @@ def convolve(
     """A convolution on the operands' GPU; `tensor` is the table there."""
     _check_narrow({"x": (x, table.entries[0]), "w": (w, table.entries[1])})
     path = choose(tensor, table, shape, wide) if backend == "auto" else backend
-    return _room("conv").lut_conv(
+    return room("conv").lut_conv(
         x, w, tensor, stride=shape.stride, padding=shape.padding,
         dilation=shape.dilation, groups=shape.groups, pad_code=pad_code, path=path,
         wide=wide, factors=_factors_for(path, table, tensor.device),
@@ -53,7 +53,7 @@ def matmul(
         rows, outputs = max(len(a), len(b)), min(len(a), len(b))
         path = _choose(tensor, table, rows, outputs, a.shape[1], 1, wide)
     factors = _factors_for(path, table, tensor.device)
-    return _room("matmul").lut_matmul(
+    return room("matmul").lut_matmul(
         a, b, tensor, path=path, wide=wide, factors=factors
     )
 
@@ -66,8 +66,8 @@ def choose(tensor: Tensor, table: Table, shape: Convolution, wide: bool) -> str:
 
 def missing() -> dict[str, str | None]:
     """Every path on a GPU, with the reason why this machine lacks it."""
-    reason = _room("devices").why_no_device(torch.device("cuda"))
-    return dict.fromkeys(_room("paths").PATHS, reason)
+    reason = room("devices").why_no_device(torch.device("cuda"))
+    return dict.fromkeys(room("paths").PATHS, reason)
 
 
 def device_name() -> str:
@@ -76,13 +76,13 @@ def device_name() -> str:
     Raises:
         BackendError: where kernels cannot run on one.
     """
-    reason = _room("devices").why_no_device(torch.device("cuda"))
+    reason = room("devices").why_no_device(torch.device("cuda"))
     if reason is not None:
         raise BackendError(reason)
     return torch.cuda.get_device_name()
 
 
-def _room(name: str) -> Any:
+def room(name: str) -> Any:
     """A module of `axsim.cuda`, imported when a GPU is first asked for."""
     return import_module(f"..cuda.{name}", __package__)
 
@@ -101,7 +101,7 @@ def _choose(
     except BackendError:
         # Without python-flint a table of one's own has no factors: look it up.
         factors = None
-    return _room("paths").choose(
+    return room("paths").choose(
         tensor, rows=rows, outputs=outputs, terms=terms, groups=groups, wide=wide,
         factors=factors,
     )  # fmt: skip

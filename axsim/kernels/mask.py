@@ -16,9 +16,10 @@ from llvmlite import ir
 from numba import types
 from torch import Tensor
 
+from . import gpu
 from .compiled import compiled
 from .emit import I32, I64, intrinsic, pointer
-from .pack import memory_of
+from .pack import elements_of, memory_of
 from .pool import run
 from .reals import HALF, REAL, narrowed, widened
 
@@ -34,12 +35,15 @@ def pack_mask(x: Tensor) -> Tensor:
     """int32 words with a bit for each element of a dense tensor: whether it is above 0.
 
     Args:
-        x: float32, float16, bfloat16, uint8 or bool, without gaps in memory.
+        x: float32, float16, bfloat16, uint8 or bool, without gaps in memory, on the
+            CPU or a CUDA device, where the same words are made.
 
     Example:
         >>> pack_mask(torch.tensor([0.5, -1.0, 2.0]))
         tensor([5], dtype=torch.int32)
     """
+    if x.is_cuda:
+        return gpu.room("mask").encode(*elements_of(x))
     memory = memory_of(x)
     words = torch.empty(-(-x.numel() // FIELDS), dtype=torch.int32)
     out = words.numpy().view(np.uint32)
@@ -59,6 +63,9 @@ def unpack_mask(words: Tensor, out: Tensor, worth: float = 1) -> Tensor:
         out: of a type that `pack_mask` takes.
         worth: a number of the type of `out`.
     """
+    if out.is_cuda:
+        gpu.room("mask").decode(words, *elements_of(out), worth)
+        return out
     memory, coded = memory_of(out), words.numpy().view(np.uint32)
     run(
         lambda start, stop: _decode(start, stop, memory, coded, np.float32(worth)),

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BackendError, OperandError
-from . import blocks
+from . import blocks, gpu
 from .blocks import BLOCK, UNIT
 from .pool import run
 from .reals import Rows
@@ -40,7 +40,7 @@ class Words(NamedTuple):
         ranges: bfloat16[blocks, 2], low and step of every block; empty where rows have
             steps of their own.
         nonfinite: how many blocks hold NaN or an infinity, or a range that float32
-            does not hold; their codes mean nothing.
+            does not hold; their codes mean nothing. On a GPU, counting waits for it.
     """
 
     words: Tensor
@@ -80,7 +80,8 @@ def pack(
     """Codes of a dense tensor, packed.
 
     Args:
-        x: float32, float16, bfloat16, uint8 or bool, without gaps in memory.
+        x: float32, float16, bfloat16, uint8 or bool, without gaps in memory, on the
+            CPU or a CUDA device, where the same words are made.
         bits: width of a code, 1 to 24, or uint8[rows] with one for each row.
         rows: of `x`, from `rows_of`.
         rounding: "stochastic" up with the chance of the part cut off, "nearest" with
@@ -93,6 +94,7 @@ def pack(
 
     Raises:
         OperandError: for other types, layouts or widths.
+        BackendError: for other devices, or where kernels cannot run on one.
 
     Example:
         >>> x = torch.tensor([0.0, 1.0, 4.0])
@@ -100,13 +102,18 @@ def pack(
         >>> packed.words.numel(), packed.ranges
         (8, tensor([[0.0000, 0.0157]], dtype=torch.bfloat16))
     """
+    bits, mode = _checked(bits), get_args(Rounding).index(rounding)
+    if x.is_cuda:
+        words, ranges, nonfinite = gpu.room("pack").encode(
+            *elements_of(x), bits, rows, mode, key, inverse, zero
+        )
+        return Words(words, ranges, int(nonfinite))
     memory = memory_of(x)
     starts = _starts(rows, bits)
     words = torch.empty(int(starts[-1]), dtype=torch.int32)
     total = blocks_of(rows)
     ranges = torch.empty(0 if inverse is not None else total, 2, dtype=torch.bfloat16)
     given = _given(rows, inverse, zero)
-    mode = get_args(Rounding).index(rounding)
     wrong: list[int] = []
 
     def work(start: int, stop: int) -> None:
@@ -148,6 +155,12 @@ def unpack(
         >>> out.round(decimals=1)
         tensor([0., 1., 4.])
     """
+    bits = _checked(bits)
+    if out.is_cuda:
+        gpu.room("pack").decode(
+            words, *elements_of(out), bits, rows, ranges, step, zero
+        )
+        return out
     memory, starts = memory_of(out), _starts(rows, bits)
     coded = words.numpy().view(np.uint32)
     own = torch.empty(0, 2, dtype=torch.bfloat16) if ranges is None else ranges
@@ -170,13 +183,14 @@ def pack_codes(codes: Tensor, bits: int) -> Tensor:
         >>> pack_codes(torch.tensor([3, 1, 2], dtype=torch.uint8), 2)
         tensor([11,  1], dtype=torch.int32)
     """
-    rows, one = rows_of(codes), torch.ones(1)
+    rows, one = rows_of(codes), torch.ones(1, device=codes.device)
     return pack(codes, bits, rows, rounding="nearest", inverse=one).words
 
 
 def unpack_codes(words: Tensor, bits: int, out: Tensor) -> Tensor:
     """Writes packed whole numbers into a dense tensor, and returns it."""
-    return unpack(words, bits, rows_of(out), out, step=torch.ones(1))
+    one = torch.ones(1, device=out.device)
+    return unpack(words, bits, rows_of(out), out, step=one)
 
 
 def block_extremes(x: Tensor, rows: Rows) -> Tensor:
@@ -188,8 +202,10 @@ def block_extremes(x: Tensor, rows: Rows) -> Tensor:
         tensor([[1., 3.],
                 [0., 5.]])
     """
-    memory = memory_of(x)
-    extremes = torch.empty(rows.count, blocks_of(rows) // max(rows.count, 1), 2)
+    shape = rows.count, blocks_of(rows) // max(rows.count, 1), 2
+    if x.is_cuda:
+        return gpu.room("pack").measure(*elements_of(x), rows).view(shape)
+    memory, extremes = memory_of(x), torch.empty(shape)
     found = extremes.view(-1, 2).numpy()
     run(
         lambda start, stop: blocks.measure(start, stop, memory, rows, found),
@@ -201,11 +217,11 @@ def block_extremes(x: Tensor, rows: Rows) -> Tensor:
 
 # How a kernel knows the type of 16 bits: float16 as unsigned, bfloat16 as signed.
 _CARRIERS = {
-    torch.float32: (torch.float32, np.float32),
-    torch.float16: (torch.int16, np.uint16),
-    torch.bfloat16: (torch.int16, np.int16),
-    torch.uint8: (torch.uint8, np.uint8),
-    torch.bool: (torch.uint8, np.uint8),
+    torch.float32: (torch.float32, "float32"),
+    torch.float16: (torch.int16, "uint16"),
+    torch.bfloat16: (torch.int16, "int16"),
+    torch.uint8: (torch.uint8, "uint8"),
+    torch.bool: (torch.uint8, "uint8"),
 }
 
 
@@ -218,8 +234,19 @@ def memory_of(x: Tensor) -> Any:
     """
     if x.device.type != "cpu":
         raise BackendError(
-            f"device {str(x.device)!r}; codes are packed on the CPU. Use x.cpu()."
+            f"device {str(x.device)!r}; codes are packed on the CPU or a CUDA device, "
+            "where the tensor lies. Use x.cpu()."
         )
+    flat, kind = elements_of(x)
+    return flat.numpy().view(kind)
+
+
+def elements_of(x: Tensor) -> tuple[Tensor, str]:
+    """The elements of a dense tensor in the order of memory, and a word for their type.
+
+    Raises:
+        OperandError: for other types, or gaps in memory.
+    """
     if x.dtype not in _CARRIERS:
         raise OperandError(
             f"{x.dtype} elements; codes are packed from float32, float16, "
@@ -233,7 +260,19 @@ def memory_of(x: Tensor) -> Any:
             "use x.contiguous()."
         )
     carrier, kind = _CARRIERS[x.dtype]
-    return flat.view(-1).view(carrier).numpy().view(kind)
+    return flat.view(-1).view(carrier), kind
+
+
+def _checked(bits: int | Tensor) -> int | Tensor:
+    """The widths, on the CPU."""
+    if isinstance(bits, int):
+        widths = [bits]
+    else:
+        bits = bits.cpu()
+        widths = bits.unique().tolist()
+    if widths and not 1 <= min(widths) <= max(widths) <= MAX_BITS:
+        raise OperandError(f"bits={widths}; a packed code has 1 to {MAX_BITS}.")
+    return bits
 
 
 def _starts(rows: Rows, bits: int | Tensor) -> Any:
@@ -243,10 +282,6 @@ def _starts(rows: Rows, bits: int | Tensor) -> Any:
     if length % BLOCK:
         units[-1] = -(-(length % BLOCK) // UNIT)
     widths = np.full(rows.count, bits) if isinstance(bits, int) else bits.numpy()
-    if widths.size and not 1 <= widths.min() <= widths.max() <= MAX_BITS:
-        raise OperandError(
-            f"bits={sorted(set(widths.tolist()))}; a packed code has 1 to {MAX_BITS}."
-        )
     sizes = np.multiply.outer(widths.astype(np.int64), units).reshape(-1)
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
 
@@ -254,7 +289,7 @@ def _starts(rows: Rows, bits: int | Tensor) -> Any:
 def _given(rows: Rows, factor: Tensor | None, zero: Tensor | None) -> tuple[Any, Any]:
     """Factors and zeros of the rows as arrays; empty where blocks have ranges."""
     if factor is None:
-        return np.empty(0, np.float32), np.empty(0, np.float32)
+        return np.empty(0, "float32"), np.empty(0, np.float32)
     zeros = torch.zeros(rows.count) if zero is None else zero
     each = [t.expand(rows.count).contiguous().numpy() for t in (factor, zeros)]
     return each[0], each[1]

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from axsim.cuda import cache, compile, depthwise, expand, gather, packed, quantise
+from axsim.cuda import (
+    cache,
+    compile,
+    depthwise,
+    expand,
+    gather,
+    mask,
+    pack,
+    packed,
+    quantise,
+)
 from axsim.cuda.kernel import Kernel
 from axsim.errors import BackendError
 
@@ -25,6 +35,11 @@ KERNELS = [
     expand.collect_kernel(),
     quantise.kernel(transposed=False),
     quantise.kernel(transposed=True),
+    pack.encode_kernel("float32"),
+    pack.decode_kernel("float32"),
+    pack.measure_kernel("float32"),
+    mask.encode_kernel("float32"),
+    mask.decode_kernel("float32"),
 ]
 SMALL = KERNELS[3]
 VARIANTS = [
@@ -34,6 +49,16 @@ VARIANTS = [
     gather.kernel(8, signed=True, wide=True),
     depthwise.kernel(1, signed=True, wide=True),
     expand.spread_kernel(16),
+    *(
+        make(kind)
+        for make in (
+            pack.encode_kernel,
+            pack.decode_kernel,
+            mask.encode_kernel,
+            mask.decode_kernel,
+        )
+        for kind in ("uint16", "int16", "uint8")
+    ),
 ]
 
 
@@ -76,10 +101,19 @@ def test_gather_reads_one_entry_a_product_and_four_rows_at_once() -> None:
     assert text.count("ld.shared.u16") == 4 * text.count("ld.shared.v4.u32") > 0
 
 
-def test_quantisation_fuses_no_product_with_a_sum() -> None:
-    text = compile.ptx(quantise.kernel(transposed=False), (9, 0))
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        quantise.kernel(transposed=False),
+        pack.encode_kernel("float32"),
+        pack.decode_kernel("float32"),
+    ],
+    ids=named,
+)
+def test_quantisation_fuses_no_product_with_a_sum(kernel: Kernel) -> None:
+    text = compile.ptx(kernel, (9, 0))
     assert "mul.rn.f32" in text
-    assert "fma" not in text
+    assert re.findall(r"fma\.|\.approx|\.ftz|div\.full", text) == []
 
 
 def test_devices_older_than_turing_are_turned_away() -> None:

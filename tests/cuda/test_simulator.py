@@ -8,11 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 
 
-def test_kernels_equal_the_reference_in_the_simulator() -> None:
-    tests = HERE / "in_simulator.py"
+@pytest.mark.parametrize(
+    ("name", "least"), [("in_simulator.py", 240), ("simulated_packing.py", 90)]
+)
+def test_kernels_equal_the_reference_in_the_simulator(name: str, least: int) -> None:
+    tests = HERE / name
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tests)],
         cwd=HERE.parents[1],
@@ -23,4 +28,4 @@ def test_kernels_equal_the_reference_in_the_simulator() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     passed = re.search(r"^(\d+) passed in", done.stdout, re.MULTILINE)
     assert passed is not None, done.stdout
-    assert int(passed.group(1)) >= 240
+    assert int(passed.group(1)) >= least

@@ -69,8 +69,11 @@ class FixedPoint(Codec):
         reals = single(x)
         rows = rows_of(reals, channel_dim(x))
         codec, size = self.fitted(reals)
-        zero = codec.zero_code(bits).expand(rows.count)
-        top = zero if codec.signed else 2.0**bits - 1
+        bits = bits if isinstance(bits, int) else bits.to(x.device)
+        zero = codec.zero_code(bits)
+        top = zero if codec.signed else largest_code(bits)
+        # Tensors of one shape: by a single number, a GPU divides less exactly.
+        zero, top = (t.to(x.device).expand(rows.count) for t in (zero, top))
         step = (size / top).clamp(min=SMALLEST_STEP)
         packed = pack(
             reals, bits, rows, rounding=self.rounding, key=hints.key,
@@ -108,8 +111,7 @@ class FixedPoint(Codec):
 
     def zero_code(self, bits: Bits) -> Tensor:
         """The code of 0, for each of the given widths."""
-        width = torch.as_tensor(bits, dtype=torch.float32)
-        return 2 ** (width - 1) - 1 if self.signed else torch.zeros_like(width)
+        return largest_code(bits - 1) if self.signed else 0 * largest_code(bits)
 
     def bits_for(self, x: Tensor, tolerance: Tensor) -> Tensor:
         """uint8[C]: the fewest bits with which no value errs by more than it may.
@@ -130,6 +132,17 @@ class FixedPoint(Codec):
         top = size / allowed if self.unbiased else size / (2 * allowed)
         bits = (top + 1).log2().ceil().nan_to_num(0) + bool(codec.signed)
         return bits.clamp(self.widths[0], self.widths[-1]).to(torch.uint8)
+
+
+def largest_code(bits: Bits) -> Tensor:
+    """2^bits - 1 as float32, exact on every device.
+
+    Example:
+        >>> largest_code(torch.tensor([2, 17], dtype=torch.uint8))
+        tensor([3.0000e+00, 1.3107e+05])
+    """
+    width = torch.as_tensor(bits, dtype=torch.int32)
+    return ((torch.ones_like(width) << width) - 1).float()
 
 
 def channel_dim(x: Tensor) -> int | None:

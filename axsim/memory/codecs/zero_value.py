@@ -70,12 +70,13 @@ class ZeroValue(Codec):
         metadata = [step] if packed.bits else [step, rest.pop(0)]
         out = packed.form.empty(flags.device)
         target = channels_first(out)
-        levels = torch.zeros(target.shape).flatten(1)
+        levels = torch.zeros(target.shape, device=out.device).flatten(1)
         mask = unpack_codes(flags, 1, torch.empty_like(levels, dtype=torch.bool))
         widths = _widths(metadata, packed.bits)
         for (width, rows), words in zip(widths, rest, strict=True):
             part, chosen = levels[rows], mask[rows]
-            codes = unpack_codes(words, width, torch.empty(int(chosen.sum())))
+            codes = torch.empty(int(chosen.sum()), device=out.device)
+            unpack_codes(words, width, codes)
             part[chosen] = codes - self.codec.zero_code(width)
             levels[rows] = part
         target.copy_((levels * step[:, None]).view(target.shape))
