@@ -17,6 +17,7 @@ from ..memory.store import Store
 from ..quant.processes import synchronise
 from .attention import ApproxMultiheadAttention
 from .conv import ApproxConv1d, ApproxConv2d, ApproxConv3d
+from .fitting import fitting
 from .fold import Folded, fold_batch_norms
 from .gates import gates_of
 from .layer import ApproxLayer
@@ -198,7 +199,8 @@ def calibrate(net: nn.Module, batches: Iterable[Any] | None) -> Tensor | None:
         for batch in progress(batches, "calibrating"):
             x = _input(batch, net)
             sample = x[:1] if sample is None else sample
-            net(x)
+            with fitting(net, x):
+                net(x)
     if sample is None:
         raise CalibrationError("calibration: no batches came; give at least one.")
     if dist.is_available() and dist.is_initialized():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from ..nn.fitting import fitting
 
 
 def answer(net: nn.Module, images: Tensor, views: int = 1) -> Tensor:  # (N, classes)
@@ -21,7 +22,7 @@ def answer(net: nn.Module, images: Tensor, views: int = 1) -> Tensor:  # (N, cla
         views: of each image; the outputs of more than one are averaged.
     """
     # Not inference mode: what a layer caches here may be trained with later.
-    with torch.no_grad():
+    with torch.no_grad(), fitting(net, images):
         if views == 1:
             return net(images).float().cpu()
         return net(images.flatten(0, 1)).float().unflatten(0, (-1, views)).mean(1).cpu()

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..nn.fitting import fitting
 from .batches import check_classes
 from .meter import Meter
 from .optimizer import NamedOptimizer
@@ -155,7 +156,8 @@ class Step:
         with torch.autocast(
             self.device.type, self.autocast, enabled=self.autocast is not None
         ):
-            logits = net(x)
+            with fitting(net, x):
+                logits = net(x)
             # Before the labels are where looking at them would make a GPU wait.
             check_classes(y, logits)
             smoothing = self.settings.label_smoothing
