@@ -16,11 +16,6 @@ WORDS = (
     "size of tensor",
     "ernel size",
 )
-    "expected input",
-    "shapes cannot be multiplied",
-    "size of tensor",
-    "ernel size",
-)
 
 
 @contextmanager
