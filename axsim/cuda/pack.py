@@ -36,7 +36,7 @@ from .reals import (
 
 BLOCK, UNIT = 256, 32
 THREADS = 8 if SIMULATED else 64
-STOCHASTIC, NEAREST = 0, 1
+STOCHASTIC, NEAREST, POSITIVE = 0, 1, 3
 ZERO, ONE = np.float32(0), np.float32(1)
 # Its reciprocal is finite, so that a block of one value has a step.
 SMALLEST_STEP = np.float32(2.0**-126)
@@ -102,16 +102,25 @@ def swapped(bits):
 
 
 @inlined
-def gather(reals, lows, highs, x, part, row, count, run, runs, length):
-    """A block's elements and its extremes, as integers in the first of each."""
+def gather(reals, lows, highs, x, part, row, count, run, runs, length, positive):
+    """A block's elements and its extremes, as integers in the first of each.
+
+    Where only positive numbers count, NaN is one; without any, both are 0.
+    """
     thread = np.int32(cuda.threadIdx.x)
     done = runs_before(part, run, runs)
     low, high = MAGNITUDE, np.int32(-MAGNITUDE - 1)
+    if positive:
+        high = np.int32(0)
     for i in range(thread, length, THREADS):
         real = load_real(x, place_of(i, part, done, row, count, run))
         reals[i] = real
-        order = swapped(bits_of(real))
-        low, high = np.int32(min(low, order)), np.int32(max(high, order))
+        bits = bits_of(real)
+        order = swapped(bits)
+        if positive:
+            order = np.int32(bits & MAGNITUDE)
+        if not positive or bits > 0 or order > INFINITY:
+            low, high = np.int32(min(low, order)), np.int32(max(high, order))
     lows[thread], highs[thread] = low, high
     cuda.syncthreads()
     step = np.int32(THREADS // 2)
@@ -155,13 +164,17 @@ def step_of(low, high, top):
 def level_of(real, low, scale, noise, rounding):
     """Whole steps above low, as a float."""
     level = product(np.float32(real - low), scale)
-    if rounding == STOCHASTIC:
+    if rounding == STOCHASTIC or rounding == POSITIVE:
         floor = floor_of(level)
         # The part cut off is the chance to round up; 0 never does.
         level = np.float32(level - floor)
         if noise < product(level, RESOLUTION):
             floor = np.float32(floor + ONE)
         level = floor
+        if rounding == POSITIVE:
+            level = np.float32(level + ONE)
+            if real <= ZERO:
+                level = ZERO
     elif rounding == NEAREST:
         level = even_of(level)
     else:
@@ -258,9 +271,13 @@ def _encode(
     each = blocks_of(run, runs)
     row, part = row_of(task, count, run, each), part_of(task, count, run, each)
     length = np.int32(min(BLOCK, run * runs - np.int64(part) * BLOCK))
-    gather(reals, lows, highs, x, part, row, count, run, runs, length)
+    positive = np.int32(rounding == POSITIVE)
+    gather(reals, lows, highs, x, part, row, count, run, runs, length, positive)
+    first = lows[0]
+    if positive:
+        first = np.int32(min(first, highs[0]))
     # -0 becomes 0.
-    low = np.float32(real_of(swapped(lows[0])) + ZERO)
+    low = np.float32(real_of(swapped(first)) + ZERO)
     high = real_of(swapped(highs[0]))
     width = np.int32(widths[row])
     top = np.float32((np.int64(1) << width) - 1)
@@ -268,9 +285,12 @@ def _encode(
     fits, scale, origin = is_finite(low) and is_finite(high), ONE, ZERO
     if own:
         low = lower(low)
-        step = step_of(low, high, top)
+        span = top
+        if positive:
+            span = np.float32(top - ONE)
+        step = step_of(low, high, span)
         scale = ratio(ONE, step)
-        last = value_of(top, ZERO, step, low)
+        last = value_of(span, ZERO, step, low)
         fits = is_finite(low) and is_finite(high) and is_finite(last)
         if thread == 0:
             ranges[2 * block] = np.int16(bits_of(low) >> np.int32(16))
@@ -286,7 +306,9 @@ def _encode(
     join(words, begin, codes, width, units)
 
 
-def _decode(x, words, ranges, size, zero, begins, widths, count, run, runs, own):
+def _decode(
+    x, words, ranges, size, zero, begins, widths, count, run, runs, own, positive
+):
     task = np.int32(cuda.blockIdx.x)
     each = blocks_of(run, runs)
     row, part = row_of(task, count, run, each), part_of(task, count, run, each)
@@ -294,6 +316,8 @@ def _decode(x, words, ranges, size, zero, begins, widths, count, run, runs, own)
     done = runs_before(part, run, runs)
     width, units = np.int32(widths[row]), quotient(length + (UNIT - 1), UNIT)
     low, step, origin = ZERO, ONE, ZERO
+    if positive:
+        origin = ONE
     if own:
         block = np.int64(row * each + part)
         low = real_of(np.int32(np.int32(ranges[2 * block]) << np.int32(16)))
@@ -304,7 +328,10 @@ def _decode(x, words, ranges, size, zero, begins, widths, count, run, runs, own)
     for i in range(np.int32(cuda.threadIdx.x), length, THREADS):
         code = np.float32(np.int32(split(words, begin, i, width, units)))
         place = place_of(i, part, done, row, count, run)
-        store_real(x, place, value_of(code, origin, step, low))
+        value = value_of(code, origin, step, low)
+        if positive and code == ZERO:
+            value = ZERO
+        store_real(x, place, value)
 
 
 def _measure(x, found, count, run, runs):
@@ -315,7 +342,7 @@ def _measure(x, found, count, run, runs):
     each = blocks_of(run, runs)
     row, part = row_of(task, count, run, each), part_of(task, count, run, each)
     length = np.int32(min(BLOCK, run * runs - np.int64(part) * BLOCK))
-    gather(reals, lows, highs, x, part, row, count, run, runs, length)
+    gather(reals, lows, highs, x, part, row, count, run, runs, length, np.int32(0))
     if cuda.threadIdx.x == 0:
         block = np.int64(row * each + part)
         found[2 * block] = np.float32(real_of(swapped(lows[0])) + ZERO)
@@ -335,7 +362,8 @@ def encode_kernel(kind: str) -> Kernel:
 def decode_kernel(kind: str) -> Kernel:
     """The kernel that unpacks into elements of a type; see `decode`."""
     given = ("float32*", "float32*", "int64*", "uint8*")
-    arguments = (f"{kind}*", "uint32*", "int16*", *given, *ROWS, "int32")
+    flags = ("int32", "int32")
+    arguments = (f"{kind}*", "uint32*", "int16*", *given, *ROWS, *flags)
     return Kernel("decode", _decode, arguments, (kind,), THREADS)
 
 
@@ -364,7 +392,7 @@ def encode(
         kind: "float32", "uint16" for float16, "int16" for bfloat16, or "uint8".
         bits: 1 to 24, or uint8[rows] on the CPU.
         rows: their count, run and runs.
-        rounding: 0 stochastic, 1 to nearest, 2 above.
+        rounding: 0 stochastic, 1 to nearest, 2 above, 3 stochastic above 0.
         key: of the random stream, below 2^64.
         factor, zero: float32 of each row, 1 / step and code of 0; or None and None.
 
@@ -397,6 +425,7 @@ def decode(
     ranges: Tensor | None,
     step: Tensor | None,
     zero: Tensor | None,
+    positive: bool = False,
 ) -> None:
     """Writes the values of codes in the order of memory; the arguments of `encode`.
 
@@ -404,6 +433,7 @@ def decode(
         out: written; as the `x` of `encode`.
         ranges: what `encode` returned where it was given no factor.
         step, zero: float32 of each row, value of a code and code of 0.
+        positive: whether rounding was 3.
 
     Raises:
         BackendError: where words or ranges are not beside `out`.
@@ -417,6 +447,7 @@ def decode(
         launch(
             decode_kernel(kind), (count_blocks(rows), 1), out, words.contiguous(), own,
             *_given(step, zero, rows, out), begins, widths, *rows, int(step is None),
+            int(positive),
         )  # fmt: skip
 
 

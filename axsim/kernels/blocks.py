@@ -16,7 +16,7 @@ from .reals import Rows, bits_of, gather, real_of, scatter
 BLOCK = 256
 # Elements that share a word for every bit of a code.
 UNIT = 32
-STOCHASTIC, NEAREST, ABOVE = range(3)
+STOCHASTIC, NEAREST, ABOVE, POSITIVE = range(4)
 
 ZERO, ONE = np.float32(0), np.float32(1)
 # Its reciprocal is finite, so that a block of one value has a step.
@@ -47,19 +47,20 @@ def encode(
     for task in range(start, stop):
         b, row, first, count = _place(task, rows)
         gather(x, rows, row, first, block)
-        low, high = extremes(bits)
+        low, high = positive_extremes(bits) if rounding == POSITIVE else extremes(bits)
         target = words[starts[b] : starts[b + 1]]
         width = target.size // ((count + UNIT - 1) // UNIT)
         top = np.float32((1 << width) - 1)
         if ranges.size:
-            low, step, fits = outer_range(low, high, top)
+            span = top - ONE if rounding == POSITIVE else top
+            low, step, fits = outer_range(low, high, span)
             ranges[b, 0], ranges[b, 1] = upper_half(low), upper_half(step)
             scale, origin = ONE / step, ZERO
         else:
             fits = is_finite(low) and is_finite(high)
             low, scale, origin = ZERO, inverse[row], zero[row]
         wrong += not fits
-        if rounding == STOCHASTIC:
+        if rounding == STOCHASTIC or rounding == POSITIVE:
             draw(key, b, noise)
         _round(block, low, scale, noise, rounding)
         _clamp(block, origin, top, codes)
@@ -71,12 +72,13 @@ def encode(
 @compiled
 def decode(
     start: int, stop: int, x: Any, rows: Rows, starts: Any, words: Any, ranges: Any,
-    step: Any, zero: Any,
+    step: Any, zero: Any, positive: bool,
 ) -> None:  # fmt: skip
     """Writes the values of blocks start … stop - 1 into x; the arguments of `encode`.
 
     Args:
         step, zero: float32 for each row: value of a code, code of the value 0.
+        positive: whether blocks were rounded so that code 0 is what is not positive.
     """
     block, codes = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.uint32)
     for task in range(start, stop):
@@ -85,12 +87,15 @@ def decode(
         fields.unpack(source, source.size // ((count + UNIT - 1) // UNIT), codes)
         if ranges.size:
             low, size = lower_half(ranges[b, 0]), lower_half(ranges[b, 1])
-            origin = ZERO
+            origin = ONE if positive else ZERO
         else:
             low, size, origin = ZERO, step[row], zero[row]
         for i in range(BLOCK):
             scaled = (np.float32(np.int32(codes[i])) - origin) * size
             block[i] = scaled + low
+        if positive:
+            for i in range(BLOCK):
+                block[i] = block[i] if codes[i] else ZERO
         scatter(block, x, rows, row, first)
 
 
@@ -140,6 +145,18 @@ def extremes(bits: Any) -> tuple[Any, Any]:
 
 
 @compiled
+def positive_extremes(bits: Any) -> tuple[Any, Any]:
+    """Those of the positive floats alone, NaN included; 0 and 0 without any."""
+    low, high = MAGNITUDE, np.int32(0)
+    for i in range(bits.size):
+        order = bits[i] & MAGNITUDE
+        counts = bits[i] > 0 or order > INFINITY
+        low = min(low, order if counts else MAGNITUDE)
+        high = max(high, order if counts else np.int32(0))
+    return real_of(min(low, high)), real_of(high)
+
+
+@compiled
 def is_finite(x: Any) -> bool:
     """Whether a float32 is neither NaN nor an infinity."""
     return (bits_of(x) & MAGNITUDE) < INFINITY
@@ -174,13 +191,16 @@ def lower_half(x: Any) -> Any:
 @compiled
 def _round(block: Any, low: Any, scale: Any, noise: Any, rounding: int) -> None:
     """block = whole steps above low, as floats."""
-    if rounding == STOCHASTIC:
+    if rounding == STOCHASTIC or rounding == POSITIVE:
+        first = ONE if rounding == POSITIVE else ZERO
         for i in range(BLOCK):
             level = (block[i] - low) * scale
             floor = np.floor(level)
             # The part cut off is the chance to round up; 0 never does.
             up = noise[i] < (level - floor) * RESOLUTION
-            block[i] = floor + (ONE if up else ZERO)
+            rounded = floor + (ONE if up else ZERO) + first
+            coded = rounding == STOCHASTIC or block[i] > ZERO
+            block[i] = rounded if coded else ZERO
     elif rounding == NEAREST:
         for i in range(BLOCK):
             block[i] = np.rint((block[i] - low) * scale)

@@ -3,6 +3,10 @@
     code  = min(max(round((x - low) / step) + zero, 0), 2^bits - 1)
     value = (code - zero + centre) * step + low
 
+or, where only what is positive counts, with code 0 for all the rest:
+
+    code  = 1 + round((x - low) / step),   value = (code - 1) * step + low
+
 Blocks of 256 elements are coded one by one. Either every block has its own range
 (`low` its minimum, `step` its range over 2^bits - 1, both rounded outwards to bfloat16
 before they are used), or every row has a step and a zero (`low` is 0). All arithmetic
@@ -29,7 +33,7 @@ MAX_BITS = 24
 # Nanoseconds an element takes, roughly.
 PACK_TIME, UNPACK_TIME, MEASURE_TIME = 0.7, 0.4, 0.2
 
-Rounding = Literal["stochastic", "nearest", "above"]
+Rounding = Literal["stochastic", "nearest", "above", "positive"]
 
 
 class Words(NamedTuple):
@@ -85,8 +89,9 @@ def pack(
         bits: width of a code, 1 to 24, or uint8[rows] with one for each row.
         rows: of `x`, from `rows_of`.
         rounding: "stochastic" up with the chance of the part cut off, "nearest" with
-            ties to even, or "above", which is ceil(v) - 1: above `zero` exactly where
-            the value is positive.
+            ties to even, "above", which is ceil(v) - 1: above `zero` exactly where the
+            value is positive; or "positive", with blocks' own ranges and 2 bits or
+            more: stochastic among codes above 0, which is for all that is not positive.
         key: of the random stream, below 2^64.
         inverse: float32[rows], 1 / step of each row; without it every block has its
             own range.
@@ -136,6 +141,7 @@ def unpack(
     ranges: Tensor | None = None,
     step: Tensor | None = None,
     zero: Tensor | None = None,
+    positive: bool = False,
 ) -> Tensor:
     """Writes the values of packed codes into a dense tensor, and returns it.
 
@@ -147,6 +153,7 @@ def unpack(
         step: float32[rows], where codes were packed with `inverse`.
         zero: float32[rows], the code of 0; less a half, codes stand for the middle of
             what rounding "above" sends to them.
+        positive: whether rounding was "positive".
 
     Example:
         >>> x = torch.tensor([0.0, 1.0, 4.0])
@@ -158,7 +165,7 @@ def unpack(
     bits = _checked(bits)
     if out.is_cuda:
         gpu.room("pack").decode(
-            words, *elements_of(out), bits, rows, ranges, step, zero
+            words, *elements_of(out), bits, rows, ranges, step, zero, positive
         )
         return out
     memory, starts = memory_of(out), _starts(rows, bits)
@@ -168,7 +175,7 @@ def unpack(
     given = _given(rows, step, zero)
     run(
         lambda start, stop: blocks.decode(
-            start, stop, memory, rows, starts, coded, spans, *given
+            start, stop, memory, rows, starts, coded, spans, *given, positive
         ),
         blocks_of(rows),
         out.numel() * UNPACK_TIME,

@@ -109,6 +109,11 @@ class Ledger:
         line.shared += 1
         line.spared += spared
 
+    def give_up(self, slot: str, codec: str, spared: int) -> None:
+        """Enters that what another slot keeps takes the place of a tensor's codes."""
+        self.share(slot, codec, spared)
+        self._line(slot, codec).kept -= spared
+
     def remove(self, slot: str, kept: int, exact: int) -> None:
         """Enters that a tensor was let go."""
         self._change(slot, -kept, -exact)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .codec import Codec
 from .codecs.identity import Identity
+from .codecs.rectified import Rectified
 from .policies.fixed import Fixed
 from .policy import Policy
 
@@ -29,6 +30,8 @@ class Saved:
         others: of what no layer stands for keeps (other norms, activations, attention
             and functional calls, anywhere in the network); None leaves that to torch.
         swap: keep codes in the host's memory.
+        relu: of the outputs of ReLUs; one code then serves the ReLU, the product behind
+            it and the batch norm in front. None keeps a bit of each element.
 
     Example:
         >>> Saved().codec, Saved().others
@@ -40,6 +43,7 @@ class Saved:
     policy: Policy = EIGHT
     others: Codec | None = None
     swap: bool = False
+    relu: Rectified | None = None
 
     def __str__(self) -> str:
         names = dict.fromkeys(type(c).__name__ for c in (self.codec, self.norm))

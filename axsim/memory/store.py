@@ -6,6 +6,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,10 +27,11 @@ PREFETCH = 2
 class Entry:
     """One saved tensor; it counts as kept for as long as somebody holds it."""
 
-    def __init__(self, slot: Slot, place: Place, number: int) -> None:
+    def __init__(self, slot: Slot, place: Place, number: int, storage: int) -> None:
         self.slot = slot
         self.place = place
         self.number = number
+        self.storage = storage
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class Handle:
             read: such as `BatchNormCodes.mask` of a batch norm's codes.
         """
         return replace(self, read=read)
+
+
+Take = Callable[[Handle], None]
 
 
 class Store:
@@ -106,14 +111,15 @@ class Store:
             weakref.WeakValueDictionary()
         )
         self._known: dict[Hashable, _Known] = {}
+        self._offers: dict[Hashable, _Offer] = {}
         self._storages: dict[int, _Counted] = {}
         self._saved = 0
         self._streams: dict[torch.device, torch.cuda.Stream] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has the settings and figures; what is kept belongs to the original."""
-        kept = {"_entries": None, "_known": {}, "_storages": {}, "_streams": {}}
-        return {**self.__dict__, **kept, "_saved": 0}
+        empty = {n: {} for n in ("_known", "_offers", "_storages", "_streams")}
+        return {**self.__dict__, **empty, "_entries": None, "_saved": 0}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -172,6 +178,25 @@ class Store:
         """
         self._remember(x, None, handle)
 
+    def offer(self, x: Tensor, handle: Handle, codec: Codec, take: Take) -> None:
+        """Says that codes of relu(x) could take the place of a handle's.
+
+        Args:
+            x: the input of the ReLU, if there will be one.
+            handle: kept until then.
+            codec: that it was kept with.
+            take: is told the codes; it must hold neither the tensor nor the handle.
+        """
+        key, storage = _key(x, None), StorageWeakRef(x.untyped_storage())
+        offer = _Offer(storage, weakref.ref(handle.entry), type(codec).__name__, take)
+        self._offers[key] = offer
+        _at_end(handle.entry, self._offers.pop, key, None)
+
+    def offered(self, x: Tensor) -> Take | None:
+        """What wants to be told codes of relu(x)."""
+        offer = self._offers.get(_key(x, None))
+        return None if offer is None else partial(self._replace, offer)
+
     def take(self, entry: Entry) -> Packed:
         """The codes of an entry, while those saved before it are fetched."""
         packed = entry.place.packed()
@@ -191,7 +216,7 @@ class Store:
     def _enter(self, slot: Slot, packed: Packed, x: Tensor) -> Entry:
         self._saved += 1
         exact, storage = self._count(x)
-        entry = Entry(slot, self._place(packed), self._saved)
+        entry = Entry(slot, self._place(packed), self._saved, storage)
         self._entries[entry.number] = entry
         line = self.ledger.add(slot.name, packed, exact)
         if self.errors and packed.form.dtype == x.dtype:
@@ -199,6 +224,16 @@ class Store:
             line.error += (packed.decode() - x.detach()).double().square().sum().item()
         _at_end(entry, self._leave, slot.name, packed.nbytes, storage)
         return entry
+
+    def _replace(self, offer: _Offer, codes: Handle) -> None:
+        entry = offer.entry()
+        if entry is None:
+            return
+        # Torch itself would keep this tensor too, for as long as the codes live.
+        self._storages[entry.storage].entries += 1
+        _at_end(codes.entry, self._leave, entry.slot.name, 0, entry.storage)
+        self.ledger.give_up(entry.slot.name, offer.codec, entry.place.nbytes)
+        offer.take(codes)
 
     def _count(self, x: Tensor) -> tuple[int, int]:
         """Bytes of a tensor, 0 where its memory counts already, and whose they are."""
@@ -242,6 +277,16 @@ class _Counted:
     storage: StorageWeakRef
     bytes: int
     entries: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Offer:
+    """An entry that other codes may take the place of."""
+
+    storage: StorageWeakRef
+    entry: Callable[[], Entry | None]
+    codec: str
+    take: Take
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,4 +9,5 @@ from .gact import gact as gact
 from .precision_gating import precision_gating as precision_gating
 from .profiles import PROFILES as PROFILES
 from .profiles import Profile as Profile
+from .rectified import rectified as rectified
 from .tfapprox import tfapprox as tfapprox

@@ -19,7 +19,7 @@ SHORT = {"cg": "channel_gating", "pg": "precision_gating"}
 # Recipes that are all about one question, and can be named by it.
 ABOUT = {
     "gate": ("cg", "channel_gating", "pg", "precision_gating"),
-    "saved": ("acgc", "actnn", "blpa", "gact"),
+    "saved": ("acgc", "actnn", "blpa", "gact", "rectified"),
 }
 
 

@@ -68,7 +68,7 @@ def check(
     assert int(wrong) == expected.nonfinite
     assert words.equal(expected.words)
     assert same_bytes(ranges, expected.ranges)
-    check_values(x, bits, dim, expected, inverse, zero)
+    check_values(x, bits, dim, expected, inverse, zero, rounding == "positive")
 
 
 def check_values(
@@ -78,9 +78,12 @@ def check_values(
     packed: Words,
     inverse: Tensor | None,
     zero: Tensor | None,
+    above: bool = False,
 ) -> None:
     step = None if inverse is None else 1 / inverse
-    how: dict[str, Any] = {"ranges": packed.ranges, "step": step, "zero": zero}
+    how: dict[str, Any] = {
+        "ranges": packed.ranges, "step": step, "zero": zero, "positive": above
+    }  # fmt: skip
     if step is not None:
         how["ranges"] = None
     rows = rows_of(x, dim)
@@ -96,9 +99,18 @@ def test_every_width(bits: int) -> None:
 
 
 @pytest.mark.parametrize("bits", [2, 7])
-@pytest.mark.parametrize("rounding", ["nearest", "above"])
+@pytest.mark.parametrize("rounding", ["nearest", "above", "positive"])
 def test_every_rounding(bits: int, rounding: Rounding) -> None:
     check(values(300, seed=bits), bits, rounding=rounding)
+
+
+def test_no_positive_numbers_and_few() -> None:
+    x = -values(600, seed=3).abs()
+    x[300] = 1.5
+    x[310] = 1e-40
+    for at in (0, 255, 256, 599):
+        x[at] = 0.0
+    check(x, 2, rounding="positive")
 
 
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 255, 256, 257, 511, 513])

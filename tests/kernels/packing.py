@@ -49,6 +49,16 @@ def outer_range(values: Any, bits: int) -> tuple[np.float32, np.float32]:
     return low, towards(step, up=True)
 
 
+def positive_range(values: Any, bits: int) -> tuple[np.float32, np.float32]:
+    """Low and step of what is positive in a block; codes 1 and up span it."""
+    above = values[values > 0]
+    if not above.size:
+        above = np.zeros(1, np.float32)
+    low = towards(above.min(), up=False)
+    step = max((above.max() - low) / np.float32((1 << bits) - 2), np.float32(2.0**-126))
+    return low, towards(step, up=True)
+
+
 def rounded(levels: Any, rounding: str, draws: Any) -> Any:
     """Whole steps, as float32."""
     if rounding == "stochastic":
@@ -89,8 +99,10 @@ def pack_row(
     values: list[Any] = []
     for b, start in enumerate(range(0, len(row), BLOCK)):
         block = row[start : start + BLOCK]
+        above = rounding == "positive"
         if scaled is None:
-            low, step = outer_range(block, bits)
+            find = positive_range if above else outer_range
+            low, step = find(block, bits)
             inverse, zero = np.float32(1) / step, np.float32(0)
             ranges.append((low, step))
         else:
@@ -98,9 +110,15 @@ def pack_row(
             step = np.float32(1) / inverse
         levels = (block - low) * inverse
         draws = noise(key, first_block + b)
-        codes = rounded(levels, rounding, draws) + zero
+        codes = rounded(levels, "stochastic" if above else rounding, draws) + zero
+        if above:
+            codes = np.where(block > 0, codes + 1, 0)
         codes = np.clip(codes, 0, np.float32((1 << bits) - 1))
         words += words_of(codes, bits)
-        values.append((codes - zero) * step + low)
+        if above:
+            values.append(np.where(codes > 0, (codes - 1) * step + low, 0))
+        else:
+            values.append((codes - zero) * step + low)
+    values = [np.asarray(each, np.float32) for each in values]
     joined = np.concatenate(values) if values else np.empty(0, np.float32)
     return words, ranges, joined

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -36,9 +36,11 @@ def values_of(seed: int, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return (x * 10 ** (seed % 7 - 3.0) + seed % 5).to(dtype)
 
 
-def decoded(packed: Words, bits: int | Tensor, rows: Rows, like: Tensor) -> Tensor:
+def decoded(
+    packed: Words, bits: int | Tensor, rows: Rows, like: Tensor, above: bool = False
+) -> Tensor:
     out = torch.empty_like(like)
-    return unpack(packed.words, bits, rows, out, ranges=packed.ranges)
+    return unpack(packed.words, bits, rows, out, ranges=packed.ranges, positive=above)
 
 
 def rows_by_index(x: Tensor, dim: int | None) -> list[Tensor]:
@@ -57,7 +59,7 @@ def rows_by_index(x: Tensor, dim: int | None) -> list[Tensor]:
     dim=st.sampled_from([None, 0, 1]),
     dtype=st.sampled_from(FLOATS),
     layout=st.sampled_from(LAYOUTS),
-    rounding=st.sampled_from(["stochastic", "nearest", "above"]),
+    rounding=st.sampled_from(get_args(Rounding)),
     key=st.integers(0, 2**64 - 1),
 )
 def test_ranges_and_codes_equal_the_slow_twin(
@@ -70,7 +72,8 @@ def test_ranges_and_codes_equal_the_slow_twin(
     key: int,
 ) -> None:
     x = values_of(key % 1000, shape, dtype).contiguous(memory_format=layout)
-    rows = rows_of(x, dim)
+    rows, above = rows_of(x, dim), rounding == "positive"
+    bits = max(bits, 2) if above else bits
     packed = pack(x, bits, rows, rounding=rounding, key=key)
     words: list[int] = []
     ranges: list[Any] = []
@@ -84,7 +87,7 @@ def test_ranges_and_codes_equal_the_slow_twin(
     assert packed.nonfinite == 0
     assert packed.words.numpy().view(np.uint32).tolist() == words
     assert packed.ranges.float().tolist() == [list(map(float, r)) for r in ranges]
-    out = decoded(packed, bits, rows, x)
+    out = decoded(packed, bits, rows, x, above)
     assert out.stride() == x.stride()
     for found, twin in zip(rows_by_index(out, dim), expected, strict=True):
         assert torch.equal(found, twin)
@@ -163,6 +166,12 @@ def test_blocks_that_are_not_finite_are_counted(bad: float, dtype: torch.dtype) 
     for inverse in (None, torch.ones(1)):
         packed = pack(x, 4, rows_of(x), rounding="nearest", inverse=inverse)
         assert packed.nonfinite == 1
+    # What is not positive has a code of its own, whatever it is.
+    packed = pack(x, 4, rows_of(x), rounding="positive")
+    assert packed.nonfinite == (bad != -float("inf"))
+    assert pack(-x, 4, rows_of(x), rounding="positive").nonfinite == (
+        bad != float("inf")
+    )
 
 
 def test_a_range_beyond_float32_counts_as_not_finite() -> None:

@@ -45,6 +45,7 @@ WAYS: dict[str, Recipe] = {
     "1 bit": few_bits(STOCHASTIC, 1),
     "1 bit, nearest": few_bits(NEAREST, 1),
     "actnn L3": recipes.actnn("L3"),
+    "rectified 2 bits": recipes.rectified(2),
     "blpa 4 bits": recipes.blpa(4),
     "acgc autoquant": recipes.acgc("autoquant"),
     "gact L2": recipes.gact("L2", interval=100),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -33,12 +33,18 @@ LEVELS: dict[str, Recipe] = {
     "actnn L2, 8 bits": recipes.actnn("L2", bits=8),
     "actnn L3": recipes.actnn("L3"),
 }
+OWN: dict[str, Recipe] = {
+    "actnn L3": recipes.actnn("L3"),
+    "rectified 2 bits": recipes.rectified(2),
+    "rectified 4 bits": recipes.rectified(4),
+}
 TRIPLES = {f"blpa {bits} bits": recipes.blpa(bits) for bits in (8, 4)}
 TIMED = {
     "actnn L1": recipes.actnn("L1"),
     "4 bits, actnn L2": recipes.actnn("L2"),
     "actnn L3": recipes.actnn("L3"),
     "blpa 4 bits": recipes.blpa(4),
+    "rectified 2 bits": recipes.rectified(2),
 }
 GROWN = (EXACT, "L1", "L2", "L3")
 
@@ -66,7 +72,8 @@ class MemoryBench:
 
     Args:
         device, threads: where.
-        kept: bytes of a sample.
+        kept: bytes of a sample, of ResNet-50 as ActNN counts it.
+        own: of axsim's ResNet-50, whose strides are in the 3x3 convolutions.
         triples: bytes torch keeps for each byte of a batch norm, ReLU and convolution.
         growth: megabytes of a process for a step; empty where not measured.
         steps: time of a step as a multiple of torch's.
@@ -75,17 +82,16 @@ class MemoryBench:
     device: str
     threads: int
     kept: tuple[Kept, ...]
+    own: tuple[Kept, ...]
     triples: dict[str, float]
     growth: dict[str, float]
     steps: dict[str, float]
 
     def __str__(self) -> str:
-        rows = [
-            (k.name, f"{k.mega:.2f}", f"{k.undivided:.2f}", f"{k.ratio:.2f}x")
-            for k in self.kept
+        parts = [
+            _kept_table("ResNet-50, 224x224", self.kept),
+            _kept_table("the same, strides in the 3x3", self.own),
         ]
-        head = ("ResNet-50, 224x224", "MB/sample", "without sharing", "less")
-        parts = [text_table(rows, head, left=head[:1])]
         parts.append(_two_columns("batch norm, ReLU, convolution", self.triples, "x"))
         if self.growth:
             shares = {
@@ -113,7 +119,8 @@ def run(device: str = "cpu", threads: int = 1) -> MemoryBench:
         return MemoryBench(
             kernels.device_name(device),
             threads,
-            bytes_kept(device),
+            bytes_kept(resnet50(), LEVELS, device),
+            bytes_kept(build_network("resnet50"), OWN, device),
             {name: triple_ratio(r, device) for name, r in TRIPLES.items()},
             {level: resident_growth(level) / MEGA for level in progress(GROWN, "steps")}
             if device == "cpu"
@@ -122,13 +129,15 @@ def run(device: str = "cpu", threads: int = 1) -> MemoryBench:
         )
 
 
-def bytes_kept(device: str = "cpu") -> tuple[Kept, ...]:
-    """What a sample of ResNet-50 keeps, by the store's own count."""
+def bytes_kept(
+    net: nn.Module, levels: Mapping[str, Recipe], device: str = "cpu"
+) -> tuple[Kept, ...]:
+    """What a sample keeps in a network for ImageNet, by the store's own count."""
     torch.manual_seed(0)
-    net = resnet50().to(device)
+    net = net.to(device)
     x = torch.randn(SAMPLES, *IMAGE, device=device)
     lines: list[Kept] = []
-    for name, recipe in progress(LEVELS.items(), "counting"):
+    for name, recipe in progress(levels.items(), "counting"):
         coded = approximate(net, recipe)
         y = coded.train()(x)
         ledger = plan(coded).store.ledger
@@ -211,6 +220,15 @@ def _seconds(step: Callable[[], None], device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
     return clock() - start
+
+
+def _kept_table(title: str, lines: tuple[Kept, ...]) -> str:
+    rows = [
+        (k.name, f"{k.mega:.2f}", f"{k.undivided:.2f}", f"{k.ratio:.2f}x")
+        for k in lines
+    ]
+    head = (title, "MB/sample", "without sharing", "less")
+    return text_table(rows, head, left=head[:1])
 
 
 def _two_columns(title: str, values: dict[str, float], unit: str) -> str:

@@ -15,6 +15,7 @@ from ...memory.policy import Gradients
 from ...memory.store import Handle
 from .keeper import Keeper
 from .layer import SavingLayer
+from .successor import Successor
 
 NORM, EXACT = BatchNormCodes(), Identity()
 
@@ -34,6 +35,7 @@ class _Call:
         self.statistics = list[Tensor]()
         self.handle: Handle | None = None
         self.later: Later | None = None
+        self.offered: Later | None = None
 
     def pack(self, t: Tensor) -> Kept:
         """The input as the `norm` codec has it, weight and statistics as they are."""
@@ -47,7 +49,12 @@ class _Call:
             self.later = Later()
             return self.later
         self.handle = self.keeper.keep(t, codec)
-        return self.handle
+        if self.keeper.saved.relu is None:
+            return self.handle
+        # A ReLU behind may keep codes that say as much.
+        self.offered = Later()
+        self.offered.kept = self.handle
+        return self.offered
 
 
 class _BatchNorm(SavingLayer):
@@ -56,6 +63,7 @@ class _BatchNorm(SavingLayer):
     reads = "norm_in"
     weight: Any
     bias: Any
+    checked = False
 
     def forward(self, input: Tensor) -> Tensor:
         if self.keeper is None:
@@ -67,18 +75,40 @@ class _BatchNorm(SavingLayer):
             call.later.kept = self._output_codes(call, y)
         statistics = [t for t in call.statistics if t.is_floating_point()]
         self.keeper.watch(y, call.handle, _sort(self.weight, statistics))
+        if call.offered is not None and call.handle is not None:
+            self._offer(call.keeper, call.handle, call.offered, input, y, statistics)
         return y
 
     def pack(self, keeper: Keeper, t: Tensor, x: Tensor) -> Kept:
         return _Call(keeper, x).pack(t)
 
+    def _offer(
+        self, keeper: Keeper, handle: Handle, place: Later, x: Tensor, y: Tensor,
+        statistics: list[Tensor],
+    ) -> None:  # fmt: skip
+        """Lets the codes of a ReLU behind take the place of the input's."""
+        if isinstance(self, nn.SyncBatchNorm):
+            # Its sums run over all processes, of which this one knows its own.
+            return
+        mean, inverse = statistics[-2:]
+        norm = self._norm(mean)
+        name = keeper.slot.name
+        successor = Successor(name, norm, (mean, inverse), x, place)
+        keeper.store.offer(y, handle, keeper.saved.norm, successor.take)
+        if not self.checked and y.grad_fn is not None:
+            # What reads a layer's output is the same in every step: once is enough.
+            self.checked = True
+            y.grad_fn.register_hook(successor.check)
+
+    def _norm(self, mean: Tensor) -> Norm:
+        if self.weight is None:
+            return Norm(torch.ones_like(mean), torch.zeros_like(mean))
+        return Norm(self.weight, self.bias)
+
     def _output_codes(self, call: _Call, y: Tensor) -> Handle:
         """Codes of the output, read as the input that they were made of."""
         mean, inverse = [t for t in call.statistics if t.is_floating_point()][-2:]
-        weight, bias = self.weight, self.bias
-        if weight is None:
-            weight, bias = torch.ones_like(mean), torch.zeros_like(mean)
-        hints = Hints(norm=Norm(weight, bias))
+        hints = Hints(norm=self._norm(mean))
         codes = call.keeper.keep(y, call.keeper.saved.norm, hints)
         if codes.raw:
             return call.keeper.keep_exactly(call.x, EXACT, self.reads, 0)

@@ -15,7 +15,8 @@ from axsim.zoo.data.digits import digits_folds
 
 @pytest.fixture(scope="module")
 def kept() -> dict[str, memory.Kept]:
-    return {line.name: line for line in memory.bytes_kept()}
+    lines = memory.bytes_kept(memory.resnet50(), memory.LEVELS)
+    return {line.name: line for line in lines}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,16 @@ def test_shared_inputs_bring_two_bits_below_6_4_megabytes(
     assert kept["actnn L3"].ratio > 12.5
 
 
+def test_one_code_for_three_layers_takes_less_than_five_megabytes() -> None:
+    net = memory.build_network("resnet50")
+    lines = memory.bytes_kept(net, {"rectified": recipes.rectified(2)})
+    assert [line.name for line in lines] == ["torch", "rectified"]
+    # Batch norms and products behind ReLUs keep nothing of their own.
+    assert lines[1].mega < 4.75
+    assert lines[0].mega == pytest.approx(85.9, rel=0.01)
+    assert lines[1].ratio > 18
+
+
 def test_blpa_keeps_a_sixteenth() -> None:
     assert memory.triple_ratio(recipes.blpa(4)) == 16
     assert memory.triple_ratio(recipes.blpa(8)) == 8
@@ -50,10 +61,17 @@ def test_the_memory_of_a_process_falls_to_a_quarter() -> None:
 def test_the_table_of_figures() -> None:
     kept = (memory.Kept("torch", 82.0, 82.0, 1.0), memory.Kept("L3", 6.3, 6.7, 13.0))
     bench = memory.MemoryBench(
-        "a CPU", 1, kept, {"blpa": 16.0}, {"exact": 200.0, "L3": 30.0}, {"L3": 1.3}
-    )
+        "a CPU",
+        1,
+        kept,
+        kept[1:],
+        {"blpa": 16.0},
+        {"exact": 200.0, "L3": 30.0},
+        {"L3": 1.3},
+    )  # fmt: skip
     text = str(bench)
     assert "L3                       6.30             6.70  13.00x" in text
+    assert "the same, strides in the 3x3  MB/sample" in text
     assert "L3 (30 MB)                       0.15x" in text
     assert bench.to_dict()["steps"] == {"L3": 1.3}
 
