@@ -93,8 +93,11 @@ def _multiply(
     if not isinstance(site, GatedSite):
         return gated_reals(x, weight, bias, form, unit)
     x, a, w = site.operands(x, weight)
-    call = _Call(site.sums, form, unit)
-    y = mark_nan(_Gated.apply(x, weight, bias, unit.threshold, a, w, call), x, a)
+    stored = site.keeper is not None and site.keeper.acts(site.training)
+    call = _Call(site.sums, form, unit, stored)
+    with site.keeping(a, w, masks=True):
+        y = _Gated.apply(x, weight, bias, unit.threshold, a, w, call)
+    y = mark_nan(y, x, a)
     if site.counted is not None:
         site.counted += form.products(x.shape, weight.shape, y.shape)
     return y
@@ -102,11 +105,12 @@ def _multiply(
 
 @dataclass(frozen=True)
 class _Call:
-    """One gated layer, and its form for this input."""
+    """One gated layer, its form for this input, and whether a store keeps its codes."""
 
     sums: Sums
     form: SplitForm
     unit: GateUnit
+    stored: bool
 
     def score(self, base: Tensor, stats: Statistics | None) -> Tensor:
         """What the gate judges: the base, normalised where asked."""
@@ -288,13 +292,15 @@ class _Keeper:
 
 
 def _keep(ctx: Any, kept: _Kept) -> None:
-    """Hands codes and masks to autograd, packed to their own bits."""
+    """Hands codes and masks to autograd, packed to their own bits here or by hooks."""
     a, w, stats = kept.a, kept.w, kept.stats
-    packed = (
-        Lossless().encode(a.raw, a.scheme.bits),
-        None if a.inside is None else BitMask().encode(a.inside),
-        BitMask().encode(kept.mask),
-    )
+    tensors, packed = (a.raw, a.inside, kept.mask), (None, None, None)
+    if not kept.call.stored:
+        packed = (
+            Lossless().encode(a.raw, a.scheme.bits),
+            None if a.inside is None else BitMask().encode(a.inside),
+            BitMask().encode(kept.mask),
+        )
     ctx.kept = _Keeper(
         kept.call,
         (a.scheme, w.scheme),
@@ -302,7 +308,7 @@ def _keep(ctx: Any, kept: _Kept) -> None:
         None if stats is None else stats.of_batch,
     )
     ctx.save_for_backward(
-        *(None if p is None else p.payload[0] for p in packed),
+        *(t if p is None else p.payload[0] for t, p in zip(tensors, packed, strict=True)),
         a.scale, a.zero_point, w.raw, w.scale, w.zero_point, w.inside, kept.threshold,
         *(() if stats is None else (stats.mean, stats.inverse)),
     )  # fmt: skip

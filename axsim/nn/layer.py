@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from ..memory.store import Store
 from ..tables.multiplier import Multiplier
 from .forms import Form, SplitForm
 from .gated import GatedSite, multiply_gated
+from .saved.gated import keep_gated_reals
 from .saved.keeper import Keeper
 from .saved.product import keep_input
 from .site import Site
@@ -136,7 +138,8 @@ class WeightedLayer(ApproxLayer):
             y = cast(Site, site).multiply(x, self.weight, self.bias, form)
         else:
             split = cast(SplitForm, form)
-            y = multiply_gated(site, gate, x, self.weight, self.bias, split)
+            with self._keeping_reals(x):
+                y = multiply_gated(site, gate, x, self.weight, self.bias, split)
         return y if x.dim() == input.dim() else y.squeeze(0)
 
     def remember(self, saved: Saved, store: Store, name: str) -> None:
@@ -150,6 +153,12 @@ class WeightedLayer(ApproxLayer):
         kernel = getattr(self, "kernel_size", ())
         stride = getattr(self, "stride", ())
         return Slot(name, "matmul_in", kernel, stride, getattr(self, "groups", 1))
+
+    def _keeping_reals(self, x: Tensor) -> AbstractContextManager[Any]:
+        """A context for a gated layer, whose codes its site keeps if it has them."""
+        if self.keeper is None or self.site is not None:
+            return nullcontext()
+        return keep_gated_reals(self.keeper, self.training, x)
 
     def _in_reals(self, input: Tensor, *args: Any, **settings: Any) -> Tensor:
         if self.keeper is None:

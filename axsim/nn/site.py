@@ -120,7 +120,7 @@ class Site(nn.Module):
         circuit = Circuit(
             self.table, form, product.pad == "skip", product.gradient, product.backend
         )
-        with self._keeping(a, w):
+        with self.keeping(a, w):
             y = multiply(x, weight, bias, a, w, circuit)
         y = mark_nan(y, x, a)
         if self.weight_axis is None:
@@ -139,14 +139,19 @@ class Site(nn.Module):
 
     def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
         """What of `x` is encoded, its codes, and those of the weights."""
-        x = self.input_quantizer.clipped(x)
+        # A learned clip notes what it cut.
+        with self.keeping(masks=True):
+            x = self.input_quantizer.clipped(x)
         return x, encoded(x, self.input_quantizer), self._weight_codes(weight)
 
-    def _keeping(self, a: Operand, w: Operand) -> AbstractContextManager[Any]:
+    def keeping(
+        self, *operands: Operand, masks: bool = False
+    ) -> AbstractContextManager[Any]:
+        """A context: products keep codes of activations, and masks, in the store."""
         if self.keeper is None:
             return nullcontext()
-        both = (a,) if self.weight_axis is not None else (a, w)
-        return keep_codes(self.keeper, self.training, *both)
+        coded = operands[:1] if self.weight_axis is not None else operands
+        return keep_codes(self.keeper, self.training, *coded, masks=masks)
 
     def extra_repr(self) -> str:
         return f"{self.product}"

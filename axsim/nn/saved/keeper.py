@@ -45,14 +45,16 @@ class Keeper:
         Checkpointed regions save nothing that would last, and compiled graphs do not
         call hooks of single operations: both are left to torch.
         """
-        if (
+        return saving(pack) if self.acts(training) else nullcontext()
+
+    def acts(self, training: bool) -> bool:
+        """Whether what an operation saves now goes to the store."""
+        return (
             training
             and torch.is_grad_enabled()
             and not torch.compiler.is_compiling()
             and not checkpointed()
-        ):
-            return saving(pack)
-        return nullcontext()
+        )
 
     def keep(self, x: Tensor, codec: Codec, hints: Hints = NO_HINTS) -> Handle:
         """The store's handle of a tensor, with the bits that the policy chooses."""

@@ -83,7 +83,7 @@ def keep_input(
 
 
 def keep_codes(
-    keeper: Keeper, training: bool, *activations: Operand
+    keeper: Keeper, training: bool, *activations: Operand, masks: bool = False
 ) -> AbstractContextManager[Any]:
     """A context for a product on codes: it keeps those of activations in their width.
 
@@ -91,6 +91,7 @@ def keep_codes(
         keeper: of the layer.
         training: whether the layer trains.
         activations: the operands that are no weights.
+        masks: whether other tensors of bools are masks of the output.
     """
 
     def pack(t: Tensor) -> Kept:
@@ -101,6 +102,8 @@ def keep_codes(
                 return keeper.keep_exactly(t, codec, "matmul_in", bits)
             if operand.inside is not None and same(t, operand.inside):
                 return keeper.keep_exactly(t, BitMask(), "mask", 1)
+        if masks and t.dtype == torch.bool:
+            return keeper.keep_exactly(t, BitMask(), "mask", 1)
         return Alias(t)
 
     return keeper.around(training, pack)
