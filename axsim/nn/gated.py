@@ -308,7 +308,7 @@ def _keep(ctx: Any, kept: _Kept) -> None:
         None if stats is None else stats.of_batch,
     )
     ctx.save_for_backward(
-        *(t if p is None else p.payload[0] for t, p in zip(tensors, packed, strict=True)),
+        *(p.payload[0] if p else t for t, p in zip(tensors, packed, strict=True)),
         a.scale, a.zero_point, w.raw, w.scale, w.zero_point, w.inside, kept.threshold,
         *(() if stats is None else (stats.mean, stats.inverse)),
     )  # fmt: skip
