@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from ..memory.store import Store
 from .forms import LinearForm
 from .layer import Answer, ApproxLayer
 from .matmul import matmul
+from .saved.attention import keep_attention
 from .saved.keeper import Keeper
 from .site import Site
 from .spec import QUESTIONS
@@ -53,10 +55,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
         self.sites.to(self.out_proj.weight.device)
 
     def remember(self, saved: Saved, store: Store, name: str) -> None:
-        """Keeps the codes of every site; in real numbers torch's attention keeps all.
-
-        What attention saves inside must stay as it was made.
-        """
+        """Keeps the codes of every site, or what torch's own attention saves."""
+        super().remember(saved, store, name)
         for part in self.sites:
             slot = Slot(f"{name}.{part}", "matmul_in")
             self._site(part).keeper = Keeper(saved, store, slot)
@@ -73,10 +73,11 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         if not self.sites:
-            return self.exactly(
-                query, key, value, key_padding_mask, need_weights, attn_mask,
-                average_attn_weights, is_causal,
-            )  # fmt: skip
+            with self._keeping_reals():
+                return self.exactly(
+                    query, key, value, key_padding_mask, need_weights, attn_mask,
+                    average_attn_weights, is_causal,
+                )  # fmt: skip
         batched = query.dim() == 3
         inputs = [
             t if batched else t.unsqueeze(1 - self.batch_first)
@@ -100,6 +101,11 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
             else None
         )
         return (y if batched else y.squeeze(1 - self.batch_first)), weights
+
+    def _keeping_reals(self) -> AbstractContextManager[Any]:
+        if self.keeper is None:
+            return nullcontext()
+        return keep_attention(self.keeper, self.training, self.dropout)
 
     def _project(self, part: str, index: int, x: Tensor) -> Tensor:
         width = self.embed_dim

@@ -241,7 +241,11 @@ class _Watch(TorchDispatchMode):
     def _follow(self, net: nn.Module, exact: dict[str, nn.Module]) -> Iterator[Any]:
         known = {id(module) for module in exact.values()}
         for name, module in net.named_modules():
-            quiet = isinstance(module, ApproxLayer) or id(module) in known
+            # Layers that have no answer about products form theirs as torch does.
+            answers = isinstance(module, ApproxLayer) and (
+                "multiplier" in module.questions
+            )
+            quiet = answers or id(module) in known
 
             def enter(
                 _: nn.Module, __: Any, name: str = name, quiet: bool = quiet

@@ -1,4 +1,4 @@
-"""Layers without products and what stands for them."""
+"""Layers that answer the fourth question alone, and what stands for them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .pool import (
     SavedMaxPool3d,
 )
 from .relu import SavedReLU
+from .transposed import SavedConvTranspose1d, SavedConvTranspose3d
 
 SAVING: dict[type[nn.Module], type[SavingLayer]] = {
     nn.ReLU: SavedReLU,
@@ -35,6 +36,8 @@ SAVING: dict[type[nn.Module], type[SavingLayer]] = {
     nn.BatchNorm2d: SavedBatchNorm2d,
     nn.BatchNorm3d: SavedBatchNorm3d,
     nn.SyncBatchNorm: SavedSyncBatchNorm,
+    nn.ConvTranspose1d: SavedConvTranspose1d,
+    nn.ConvTranspose3d: SavedConvTranspose3d,
     nn.MaxPool1d: SavedMaxPool1d,
     nn.MaxPool2d: SavedMaxPool2d,
     nn.MaxPool3d: SavedMaxPool3d,
