@@ -15,6 +15,9 @@ import axsim
 from ..console import say
 from ..errors import BackendError, close_names
 
+# Which subject takes an option that not all do, where it is not network.
+TAKERS = {"data": "convergence"}
+
 
 def bench(
     subject: Annotated[str, typer.Argument(help="What to measure, such as kernels.")],
@@ -36,6 +39,9 @@ def bench(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images of a batch, for bench network.")
     ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Such as cifar10:/path, for bench convergence.")
+    ] = None,
 ) -> None:
     """Measure the speed of one subject and print it as a table."""
     known = subjects()
@@ -47,14 +53,14 @@ def bench(
     run = import_module(f"axsim.analysis.bench.{subject}").run
     taken = inspect.signature(run).parameters
     kept: dict[str, Any] = {"folder": folder} if "folder" in taken else {}
-    asked = {"model": model, "multipliers": multipliers, "batch": batch}
+    asked = {"model": model, "multipliers": multipliers, "batch": batch, "data": data}
     for name, value in asked.items():
         if value is None:
             continue
         if name not in taken:
             raise BackendError(
                 f"bench {subject} takes no --{name.removesuffix('s')}; only "
-                "'axsim bench network' does."
+                f"'axsim bench {TAKERS.get(name, 'network')}' does."
             )
         kept[name] = value
     result = run(device, threads, **kept)

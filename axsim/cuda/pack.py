@@ -15,6 +15,7 @@ import torch
 from numba import float32, int32, uint32
 from torch import Tensor
 
+from .blocks import BLOCK, blocks_of, part_of, place_of, row_of, runs_before
 from .devices import check_devices
 from .inlined import quotient
 from .intrinsics import cuda, deliver, inlined
@@ -34,7 +35,7 @@ from .reals import (
     wrapping,
 )
 
-BLOCK, UNIT = 256, 32
+UNIT = 32
 THREADS = 8 if SIMULATED else 64
 STOCHASTIC, NEAREST, POSITIVE = 0, 1, 3
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -42,57 +43,14 @@ ZERO, ONE = np.float32(0), np.float32(1)
 SMALLEST_STEP = np.float32(2.0**-126)
 RESOLUTION = np.float32(65536)
 INFINITY, MAGNITUDE = np.int32(0x7F800000), np.int32(0x7FFFFFFF)
+# A bfloat16 whose sum with anything is itself.
+NOT_A_NUMBER = np.int16(0x7FC0)
 # Bits that bfloat16 has not.
 REST = np.int32(0xFFFF)
 ROWS = ("int64", "int64", "int64")
 
 # How many rows, elements side by side of a row, and such runs of a row.
 Shape = tuple[int, int, int]
-
-
-@inlined
-def row_of(task, count, run, each):
-    """The row of a block; where rows jump through memory, tasks go down them first."""
-    row = quotient(task, each)
-    if run < BLOCK:
-        row = np.int32(task - quotient(task, count) * np.int32(count))
-    return row
-
-
-@inlined
-def part_of(task, count, run, each):
-    """Which of its row's blocks a block is."""
-    part = np.int32(task - quotient(task, each) * np.int32(each))
-    if run < BLOCK:
-        part = quotient(task, count)
-    return part
-
-
-@inlined
-def blocks_of(run, runs):
-    """How many blocks a row has."""
-    return np.int64((np.int64(run) * runs + (BLOCK - 1)) // BLOCK)
-
-
-@inlined
-def runs_before(part, run, runs):
-    """Whole runs of a row in front of its block `part`."""
-    done = np.int64(0)
-    if runs > 1:
-        done = np.int64((np.int64(part) * BLOCK) // run)
-    return done
-
-
-@inlined
-def place_of(i, part, done, row, count, run):
-    """Where element i of a block lies in memory."""
-    at = np.int64(np.int64(part) * BLOCK - done * run + i)
-    jump = np.int64(0)
-    if at >= run:
-        jump = np.int64(1)
-        if run < BLOCK:
-            jump = np.int64(quotient(at, run))
-    return np.int64(((done + jump) * count + row) * run + (at - jump * run))
 
 
 @inlined
@@ -294,6 +252,8 @@ def _encode(
         fits = is_finite(low) and is_finite(high) and is_finite(last)
         if thread == 0:
             ranges[2 * block] = np.int16(bits_of(low) >> np.int32(16))
+            if not fits:
+                ranges[2 * block] = NOT_A_NUMBER
             ranges[2 * block + 1] = np.int16(bits_of(step) >> np.int32(16))
     else:
         low, scale, origin = ZERO, inverse[row], zero[row]
@@ -330,7 +290,8 @@ def _decode(
         place = place_of(i, part, done, row, count, run)
         value = value_of(code, origin, step, low)
         if positive and code == ZERO:
-            value = ZERO
+            # 0, unless the block was not finite.
+            value = np.float32(low - low)
         store_real(x, place, value)
 
 
@@ -384,23 +345,29 @@ def encode(
     key: int,
     factor: Tensor | None,
     zero: Tensor | None,
+    total: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Codes of all elements in the order of memory.
 
     Args:
         x: one dimension, on the GPU; 16-bit types viewed as int16.
         kind: "float32", "uint16" for float16, "int16" for bfloat16, or "uint8".
-        bits: 1 to 24, or uint8[rows] on the CPU.
+        bits: 1 to 24, or uint8[rows].
         rows: their count, run and runs.
         rounding: 0 stochastic, 1 to nearest, 2 above, 3 stochastic above 0.
         key: of the random stream, below 2^64.
         factor, zero: float32 of each row, 1 / step and code of 0; or None and None.
+        total: of the bits of all rows; finding it out waits for a GPU they are on.
 
     Returns:
         int32 words, bfloat16[blocks, 2] ranges, and int32[1], on the GPU, with the
         number of blocks that are not finite.
     """
-    begins, widths, size = _places(bits, rows, x.device)
+    begins, widths, ends = _places(bits, rows, x.device)
+    units = -(-rows[1] * rows[2] // UNIT)
+    if isinstance(bits, int):
+        total = bits * rows[0]
+    size = int(ends[-1]) if total is None else total * units
     blocks = count_blocks(rows)
     words = torch.empty(size, dtype=torch.int32, device=x.device)
     ranges = torch.empty(
@@ -467,17 +434,17 @@ def count_blocks(rows: Shape) -> int:
 
 def _places(
     bits: int | Tensor, rows: Shape, device: torch.device
-) -> tuple[Tensor, Tensor, int]:
-    """Where the words of each row begin, its width, and the number of all words."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the words of each row begin, its width, and where they end."""
     count, run, runs = rows
     units = -(-run * runs // UNIT)
     if isinstance(bits, int):
-        begins = torch.arange(count, device=device) * (bits * units)
+        ends = torch.arange(1, count + 1, device=device) * (bits * units)
         widths = torch.full((count,), bits, dtype=torch.uint8, device=device)
-        return begins, widths, count * bits * units
+        return ends - bits * units, widths, ends
     sizes = bits.long() * units
     ends = sizes.cumsum(0)
-    return (ends - sizes).to(device), bits.to(device), int(sizes.sum())
+    return (ends - sizes).to(device), bits.to(device), ends
 
 
 def _given(

@@ -23,6 +23,8 @@ ZERO, ONE = np.float32(0), np.float32(1)
 SMALLEST_STEP = np.float32(2.0**-126)
 INFINITY = np.int32(0x7F800000)
 MAGNITUDE = np.int32(0x7FFFFFFF)
+# A bfloat16 whose sum with anything is itself.
+NOT_A_NUMBER = np.int16(0x7FC0)
 RESOLUTION = np.float32(65536)
 
 
@@ -54,7 +56,8 @@ def encode(
         if ranges.size:
             span = top - ONE if rounding == POSITIVE else top
             low, step, fits = outer_range(low, high, span)
-            ranges[b, 0], ranges[b, 1] = upper_half(low), upper_half(step)
+            ranges[b, 0] = upper_half(low) if fits else NOT_A_NUMBER
+            ranges[b, 1] = upper_half(step)
             scale, origin = ONE / step, ZERO
         else:
             fits = is_finite(low) and is_finite(high)
@@ -95,7 +98,8 @@ def decode(
             block[i] = scaled + low
         if positive:
             for i in range(BLOCK):
-                block[i] = block[i] if codes[i] else ZERO
+                # 0, unless the block was not finite.
+                block[i] = block[i] if codes[i] else low - low
         scatter(block, x, rows, row, first)
 
 

@@ -44,12 +44,24 @@ class Words(NamedTuple):
         ranges: bfloat16[blocks, 2], low and step of every block; empty where rows have
             steps of their own.
         nonfinite: how many blocks hold NaN or an infinity, or a range that float32
-            does not hold; their codes mean nothing. On a GPU, counting waits for it.
+            does not hold; with ranges of their own they decode to NaN. On a GPU it
+            lies there, int32[1]: reading it would wait.
     """
 
     words: Tensor
     ranges: Tensor
-    nonfinite: int
+    nonfinite: int | Tensor
+
+    @property
+    def refused(self) -> bool:
+        """Whether codes mean nothing, as far as that is known without waiting."""
+        return isinstance(self.nonfinite, int) and self.nonfinite > 0
+
+    def tainted(self, factors: Tensor) -> Tensor:
+        """Factors that take part in decoding; NaN where a block on a GPU is none."""
+        if isinstance(self.nonfinite, int):
+            return factors
+        return factors.masked_fill(self.nonfinite > 0, float("nan"))
 
 
 def rows_of(x: Tensor, dim: int | None = None) -> Rows:
@@ -80,6 +92,7 @@ def pack(
     key: int = 0,
     inverse: Tensor | None = None,
     zero: Tensor | None = None,
+    total: int | None = None,
 ) -> Words:
     """Codes of a dense tensor, packed.
 
@@ -96,6 +109,8 @@ def pack(
         inverse: float32[rows], 1 / step of each row; without it every block has its
             own range.
         zero: float32[rows], whole numbers: the code of 0.
+        total: the sum of the widths of rows, where it is known; finding it out waits
+            for the GPU they are on.
 
     Raises:
         OperandError: for other types, layouts or widths.
@@ -110,9 +125,9 @@ def pack(
     bits, mode = _checked(bits), get_args(Rounding).index(rounding)
     if x.is_cuda:
         words, ranges, nonfinite = gpu.room("pack").encode(
-            *elements_of(x), bits, rows, mode, key, inverse, zero
+            *elements_of(x), bits, rows, mode, key, inverse, zero, total
         )
-        return Words(words, ranges, int(nonfinite))
+        return Words(words, ranges, nonfinite)
     memory = memory_of(x)
     starts = _starts(rows, bits)
     words = torch.empty(int(starts[-1]), dtype=torch.int32)
@@ -271,11 +286,12 @@ def elements_of(x: Tensor) -> tuple[Tensor, str]:
 
 
 def _checked(bits: int | Tensor) -> int | Tensor:
-    """The widths, on the CPU."""
+    """The widths; those on a GPU are not looked at, which would wait for it."""
+    if isinstance(bits, Tensor) and bits.is_cuda:
+        return bits
     if isinstance(bits, int):
         widths = [bits]
     else:
-        bits = bits.cpu()
         widths = bits.unique().tolist()
     if widths and not 1 <= min(widths) <= max(widths) <= MAX_BITS:
         raise OperandError(f"bits={widths}; a packed code has 1 to {MAX_BITS}.")

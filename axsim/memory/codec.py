@@ -53,12 +53,14 @@ class Hints:
         norm: for codes of a batch norm's output.
         window: for indices of a pooling layer.
         again: makes the tensor once more, from what is kept anyway.
+        total: sum of the bits of all samples; without it a GPU is waited for.
     """
 
     key: int = 0
     norm: Norm | None = None
     window: Window | None = None
     again: Callable[[], Tensor] | None = None
+    total: int | None = None
 
 
 NO_HINTS = Hints()

@@ -66,11 +66,17 @@ class Gradients:
 class Policy(Protocol):
     """Chooses the bits of every saved tensor; several layers share one.
 
+    Attributes:
+        total: sum of the widths of samples that `bits` gave last, where they lie on a
+            GPU that need not be waited for; None leaves it to be found out.
+
     Example:
         >>> class Halves(Policy):
         ...     def bits(self, slot: Slot, x: Tensor) -> Bits:
         ...         return 8 if slot.kind == "norm_in" else 4
     """
+
+    total: int | None = None
 
     @abstractmethod
     def bits(self, slot: Slot, x: Tensor) -> Bits:

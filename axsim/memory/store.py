@@ -152,7 +152,8 @@ class Store:
             policy.join(slot, known.entry.slot)
             return known
         bits = policy.bits(slot, x)
-        packed = codec.encode(x, bits, replace(hints, key=self.stream.key()))
+        hints = replace(hints, key=self.stream.key(), total=policy.total)
+        packed = codec.encode(x, bits, hints)
         handle = Handle(self._enter(slot, packed, x), self)
         self._remember(x, codec, handle)
         return handle

@@ -29,6 +29,7 @@ from axsim.memory.codecs.batch_norm import BatchNormCodes
 from axsim.memory.codecs.bit_mask import BitMask
 from axsim.memory.codecs.fixed_point import FixedPoint
 from axsim.memory.codecs.group_affine import GroupAffine
+from axsim.memory.codecs.rectified import Rectified
 from axsim.memory.codecs.zero_value import ZeroValue
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
@@ -147,6 +148,9 @@ def test_blocks_that_are_not_finite_are_counted(bad: float) -> None:
     rows = rows_of(x)
     wrong = device.encode(*elements_of(x), 4, rows, 0, KEY, None, None)[2]
     assert int(wrong) == 2
+    x[550] = 0.0
+    check(x, 4)
+    check(x, 4, rounding="positive")
     given = torch.ones(1), torch.zeros(1)
     wrong = device.encode(*elements_of(x), 4, rows, 1, KEY, *given)[2]
     assert int(wrong) == 2
@@ -219,6 +223,7 @@ CODECS: list[tuple[Codec, Bits]] = [
     (FixedPoint(), torch.tensor([4, 7], dtype=torch.uint8)),
     (ZeroValue(), 6),
     (BatchNormCodes(), 4),
+    (Rectified(), 2),
     (BitMask(), 0),
 ]
 

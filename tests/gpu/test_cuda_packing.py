@@ -18,7 +18,11 @@ from axsim.memory.codecs.batch_norm import BatchNormCodes
 from axsim.memory.codecs.bit_mask import BitMask
 from axsim.memory.codecs.fixed_point import FixedPoint
 from axsim.memory.codecs.group_affine import GroupAffine
+from axsim.memory.codecs.rectified import Rectified
 from axsim.memory.codecs.zero_value import ZeroValue
+from axsim.memory.policies.greedy import Greedy
+from axsim.memory.policy import Slot
+from axsim.memory.store import Store
 
 MISSING = why_no_device(torch.device("cuda:0"))
 pytestmark = [
@@ -62,7 +66,7 @@ def check(
     )
     assert same(found.words, expected.words)
     assert same(found.ranges, expected.ranges)
-    assert found.nonfinite == expected.nonfinite == 0
+    assert int(found.nonfinite) == expected.nonfinite == 0
     step = None if inverse is None else 1 / inverse
     how = {"ranges": None if inverse is not None else expected.ranges, "step": step}
     above = rounding == "positive"
@@ -117,7 +121,62 @@ def test_rows_with_steps(bits: int, rounding: Rounding) -> None:
 def test_blocks_that_are_not_finite_are_counted(bad: float) -> None:
     x = torch.zeros(100_000, device="cuda")
     x[700] = x[701] = x[90_000] = bad
-    assert pack(x, 4, rows_of(x), rounding="nearest").nonfinite == 2
+    assert int(pack(x, 4, rows_of(x), rounding="nearest").nonfinite) == 2
+
+
+CODED: list[tuple[Codec, Bits]] = [
+    (GroupAffine(), 2), (Rectified(), 2), (FixedPoint(signed=True), 8),
+    (BatchNormCodes(), 4),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("codec", "bits"), CODED, ids=str)
+def test_what_is_not_finite_decodes_to_nan(codec: Codec, bits: Bits) -> None:
+    x = torch.randn(8, 3, 32, 32, device="cuda")
+    x[3, 1, 5, 5] = float("nan")
+    norm = Norm(torch.ones(3, device="cuda"), torch.zeros(3, device="cuda"))
+    out = codec.encode(x, bits, Hints(norm=norm)).decode()
+    assert out[3, 1, 5, 5].isnan()
+    clean = codec.encode(x.nan_to_num(), bits, Hints(norm=norm)).decode()
+    assert clean.isfinite().all()
+
+
+@pytest.mark.parametrize(("codec", "bits"), CODED, ids=str)
+def test_nothing_waits_to_pack(codec: Codec, bits: Bits) -> None:
+    x = torch.randn(8, 3, 32, 32, device="cuda")
+    norm = Norm(torch.ones(3, device="cuda"), torch.zeros(3, device="cuda"))
+    codec.encode(x, bits, Hints(norm=norm)).decode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        codec.encode(x, bits, Hints(norm=norm)).decode()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_bits_for_each_sample_are_allocated_and_used_without_a_wait() -> None:
+    x, policy, store = torch.randn(8, 3, 32, 32, device="cuda"), Greedy(2), Store()
+    slot = Slot("conv", "matmul_in")
+    store.save(x, slot, GroupAffine(), policy).load()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        handle = store.save(x, slot, GroupAffine(), policy)
+        out = handle.load()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert handle.entry.place.packed().payload[0].numel() == 16 * 96
+    assert out.isfinite().all()
+
+
+def test_steps_of_batch_norms_are_those_of_the_cpu() -> None:
+    generator = torch.Generator().manual_seed(0)
+    norm = Norm(*torch.randn(2, 100_000, generator=generator).unbind())
+    there = Norm(norm.weight.cuda(), norm.bias.cuda())
+    x = torch.randn(4, 100_000, generator=generator)
+    for bits in range(1, 9):
+        codes = BatchNormCodes().encode(x, bits, Hints(norm=norm))
+        found = BatchNormCodes().encode(x.cuda(), bits, Hints(norm=there))
+        assert same(found.payload[0], codes.payload[0])
+        assert same(found.decode(), codes.decode())
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 33, 256, 300, 1_000_003])
@@ -138,6 +197,7 @@ CODECS: list[tuple[Codec, Bits]] = [
     (FixedPoint(), torch.tensor([2, 3, 4, 5, 6, 7, 8], dtype=torch.uint8)),
     (ZeroValue(), 6),
     (BatchNormCodes(), 4),
+    (Rectified(), 3),
     (BitMask(), 0),
 ]
 

@@ -165,13 +165,22 @@ def test_blocks_that_are_not_finite_are_counted(bad: float, dtype: torch.dtype) 
     x[700] = x[701] = bad
     for inverse in (None, torch.ones(1)):
         packed = pack(x, 4, rows_of(x), rounding="nearest", inverse=inverse)
-        assert packed.nonfinite == 1
+        assert packed.nonfinite == 1 and packed.refused
+    # Their codes give NaN, and spare the other blocks.
+    packed = pack(x, 4, rows_of(x), rounding="nearest")
+    nan = decoded(packed, 4, rows_of(x), x).isnan()
+    assert nan[512:768].all() and not nan[:512].any() and not nan[768:].any()
     # What is not positive has a code of its own, whatever it is.
     packed = pack(x, 4, rows_of(x), rounding="positive")
     assert packed.nonfinite == (bad != -float("inf"))
     assert pack(-x, 4, rows_of(x), rounding="positive").nonfinite == (
         bad != float("inf")
     )
+    x[800] = 3
+    packed = pack(x.abs(), 4, rows_of(x), rounding="positive")
+    out = decoded(packed, 4, rows_of(x), x, above=True)
+    assert out[512:768].isnan().all()
+    assert out[800] == 3 and out[768:800].eq(0).all()
 
 
 def test_a_range_beyond_float32_counts_as_not_finite() -> None:

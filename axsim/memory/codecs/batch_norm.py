@@ -35,7 +35,8 @@ class BatchNormCodes(Codec):
     - Deterministic and biased. |error of x̂| <= w / 2 where |x̂| <= 3 - w and |b| <= 2.5;
       what lies beyond gets the last code.
 
-    A tensor that is empty or holds NaN or infinities is kept as it is.
+    A tensor that is empty or holds NaN or infinities is kept as it is; on a GPU, where
+    looking for these would wait, all of it then decodes to NaN.
 
     Example:
         >>> z = torch.tensor([[-0.7], [0.1], [1.2]])
@@ -74,8 +75,9 @@ class BatchNormCodes(Codec):
             reals, bits, rows_of(reals, 1), rounding="above", inverse=1 / step,
             zero=zero,
         )  # fmt: skip
-        if packed.nonfinite:
+        if packed.refused:
             return raw(x, "not finite")
+        norm = Norm(packed.tainted(norm.weight), norm.bias)
         return Packed(self, (packed.words, *norm), form_of(x), bits)
 
     def decode(self, packed: Packed) -> Tensor:
@@ -108,7 +110,8 @@ def _steps(norm: Norm, bits: int) -> tuple[Tensor, Tensor]:
     count = 1 << bits
     width = SPAN / count
     size = norm.weight.abs().clamp(min=SMALLEST_WEIGHT)
-    shift = (norm.bias / size / width).floor()
+    # Tensors of one shape: by a single number, a GPU divides less exactly.
+    shift = (norm.bias / size / torch.full_like(size, width)).floor()
     return size * width, (count / 2 - shift).clamp(1, count - 1)
 
 

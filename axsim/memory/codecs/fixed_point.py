@@ -30,7 +30,9 @@ class FixedPoint(Codec):
     - |error| <= step / 2, with stochastic rounding < step, beside max|x| / 2^22.
     - Biased; unbiased with stochastic rounding. Zero stays zero.
 
-    A tensor that is empty or holds NaN or infinities is kept as it is.
+    A tensor that is empty or holds NaN or infinities is kept as it is; on a GPU, where
+    looking for these would wait, all of it then decodes to NaN. Looking for negative
+    values does wait.
 
     Args:
         rounding: "nearest" or "stochastic".
@@ -79,8 +81,9 @@ class FixedPoint(Codec):
             reals, bits, rows, rounding=self.rounding, key=hints.key,
             inverse=1 / step, zero=zero,
         )  # fmt: skip
-        if packed.nonfinite:
+        if packed.refused:
             return raw(x, "not finite")
+        step = packed.tainted(step)
         if isinstance(bits, int):
             return Packed(codec, (packed.words, step), form_of(x), bits)
         return Packed(codec, (packed.words, step, bits), form_of(x))

@@ -29,7 +29,8 @@ class GroupAffine(Codec):
       (R + |smallest| / 128) / (2^bits - 1) * 129 / 128 for a group of range R.
 
     A tensor of less than one group, or that codes would not make smaller, or that
-    holds NaN or infinities, is kept as it is.
+    holds NaN or infinities, is kept as it is; on a GPU, where looking for these would
+    wait, their groups decode to NaN.
 
     Args:
         rounding: "stochastic" or "nearest".
@@ -65,8 +66,11 @@ class GroupAffine(Codec):
         if x.numel() < BLOCK:
             return raw(x, "small")
         rows = rows_of(x, None if isinstance(bits, int) else 0)
-        packed = pack(single(x), bits, rows, rounding=self.rounding, key=hints.key)
-        if packed.nonfinite:
+        packed = pack(
+            single(x), bits, rows, rounding=self.rounding, key=hints.key,
+            total=hints.total,
+        )  # fmt: skip
+        if packed.refused:
             return raw(x, "not finite")
         payload = (packed.words, packed.ranges)
         if isinstance(bits, int):

@@ -43,7 +43,8 @@ class Lossless(Codec):
                 f"{x.dtype} codes and bits={bits}; raw codes are uint8 with one width "
                 "for all."
             )
-        largest = int(x.max()) if x.numel() else 0
+        # On a GPU that would wait; too large a code becomes the largest there.
+        largest = int(x.max()) if x.numel() and x.device.type == "cpu" else 0
         if largest >> bits:
             raise OperandError(
                 f"a code of {largest}; {bits} bits hold 0 to {(1 << bits) - 1}. "

@@ -33,7 +33,8 @@ class Rectified(Codec):
       values of range R. What is not positive decodes to 0, without an error.
 
     A tensor that is empty, or that codes would not make smaller, or that holds NaN or
-    infinity, is kept as it is.
+    infinity, is kept as it is; on a GPU, where looking for these would wait, their
+    blocks decode to NaN.
 
     Example:
         >>> packed = Rectified().encode(torch.tensor([-1.0, 0.0, 0.5, 2.0]), bits=2)
@@ -70,7 +71,7 @@ class Rectified(Codec):
         reals = single(x)
         rows = rows_of(reals, channel_dim(x))
         packed = pack(reals, bits, rows, rounding="positive", key=hints.key)
-        if packed.nonfinite:
+        if packed.refused:
             return raw(x, "not finite")
         coded = Packed(self, (packed.words, packed.ranges), form_of(x), bits)
         return coded if coded.nbytes < raw(x).nbytes else raw(x, "small")

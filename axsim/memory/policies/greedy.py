@@ -85,6 +85,7 @@ class Greedy(Policy):
         Raises:
             OperandError: where sample indices are needed and `begin_step` had none.
         """
+        self.total = None
         if slot.kind == "norm_in":
             average = self._averages.get(self._last_product, self.average)
         else:
@@ -103,7 +104,10 @@ class Greedy(Policy):
             self._seen[slot.name] = Seen(cost, size)
         if not shares:
             return int(average)
-        return allocate(cost, torch.ones_like(cost), int(samples * average))
+        budget = int(samples * average)
+        # Samples weigh the same, so that nothing of the budget stays.
+        self.total = min(max(budget, FEWEST * samples), MOST * samples)
+        return allocate(cost, torch.ones_like(cost), budget)
 
     def wants(self, slot: Slot) -> bool:
         """Every step's gradients of matrix products."""
@@ -173,7 +177,8 @@ class Greedy(Policy):
             return known.expand(samples)
         norms = known[indices.clamp(max=len(known) - 1)]
         seen = (indices < len(known)) & ~norms.isnan()
-        mean = norms[seen].mean() if bool(seen.any()) else torch.ones(())
+        known_sum, count = norms.nan_to_num(0).mul(seen).sum(), seen.sum()
+        mean = torch.where(count > 0, known_sum / count.clamp(min=1), 1.0)
         return torch.where(seen, norms, mean + 1e-9)
 
     def _known_indices(self, samples: int) -> Tensor:

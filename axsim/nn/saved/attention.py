@@ -44,9 +44,11 @@ class _Call:
         """
         if parameter_of(t) is not None or t.dim() < MATRIX:
             return Alias(t)
-        if t.dtype == torch.bool or self._is_dropped(t):
-            worth = t.new_ones(()).float().div_(1 - self.dropout).to(t.dtype)
-            return keep_mask(self.keeper.store, self._slot("dropout"), t, worth.item())
+        if t.dtype == torch.bool:
+            return keep_mask(self.keeper.store, self._slot("dropout"), t)
+        if self._is_dropped(t):
+            worth = torch.ones((), dtype=t.dtype).div_(1 - self.dropout).item()
+            return keep_mask(self.keeper.store, self._slot("dropout"), t, worth)
         if t.grad_fn is not None and "Softmax" in t.grad_fn.name():
             self.weights = t.shape
             return self._keep_weights(t)

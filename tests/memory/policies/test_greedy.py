@@ -151,3 +151,14 @@ def test_messages() -> None:
     policy = Greedy(2, by_sample_index=True)
     with pytest.raises(OperandError, match=r"none sample indices; .*begin_step"):
         policy.bits(CONV, images(0, torch.ones(2)))
+
+
+@pytest.mark.parametrize("average", [1, 1.3, 2, 2.75, 7.9, 8])
+def test_the_sum_of_the_bits_is_known_before_they_are(average: float) -> None:
+    policy = Greedy(average, per_layer=False)
+    x = torch.randn(7, 600) * torch.rand(7, 1)
+    bits = policy.bits(Slot("fc", "matmul_in"), x)
+    assert isinstance(bits, Tensor)
+    assert policy.total == int(bits.sum()) == max(7, int(7 * average))
+    policy.bits(Slot("fc", "matmul_in"), x[:, :10])
+    assert policy.total is None
