@@ -148,12 +148,11 @@ def test_blocks_that_are_not_finite_are_counted(bad: float) -> None:
     rows = rows_of(x)
     wrong = device.encode(*elements_of(x), 4, rows, 0, KEY, None, None)[2]
     assert int(wrong) == 2
-    x[550] = 0.0
-    check(x, 4)
-    check(x, 4, rounding="positive")
     given = torch.ones(1), torch.zeros(1)
     wrong = device.encode(*elements_of(x), 4, rows, 1, KEY, *given)[2]
     assert int(wrong) == 2
+    check(x, 4)
+    check(x, 4, rounding="positive")
 
 
 def test_a_range_beyond_float32_is_not_finite() -> None:

@@ -98,7 +98,8 @@ class Convergence:
         return (
             f"{text_table(rows, head, left=['activations'])}\n\n"
             f"{self.network} on {self.data}, {self.epochs} epochs: "
-            f"{self.images:,} test images, each for {self.seeds} seeds, compared paired. {self.device}, "
+            f"{self.images:,} test images, each for {self.seeds} seeds, compared "
+            f"paired. {self.device}, "
             f"threads: {self.threads}."
         )
 

@@ -11,7 +11,7 @@ import axsim as ax
 from axsim.memory.codecs.group_affine import GroupAffine
 from axsim.memory.policies.fixed import Fixed
 
-DRAWS = 800
+DRAWS, MANY = 800, 3000
 BITS = 2
 
 
@@ -50,14 +50,15 @@ def test_weight_gradients_have_no_bias_and_their_variance(kind: str) -> None:
     else:
         layer, x = nn.Conv2d(3, 4, 3, stride, padding=1), torch.randn(2, 3, 8, 8)
     g = torch.randn_like(layer(x))
-    found, expected = draws(layer, x, g, DRAWS), exact(layer, x, g)
+    count = MANY if kind == "linear" else DRAWS
+    found, expected = draws(layer, x, g, count), exact(layer, x, g)
     # Input and bias gradients do not read the codes.
     for index in (0, 2):
         torch.testing.assert_close(found[index][0], expected[index])
         assert torch.equal(found[index][0], found[index][-1])
     weights = found[1]
     error = weights.mean(0) - expected[1]
-    assert ((error / (weights.std(0) / DRAWS**0.5)).abs() < 4.5).all()
+    assert ((error / (weights.std(0) / count**0.5)).abs() < 4).all()
     # An element meets the gradient of every output that it went into.
     if kind == "linear":
         met = g.square().sum(1, keepdim=True).expand_as(x)
@@ -66,7 +67,7 @@ def test_weight_gradients_have_no_bias_and_their_variance(kind: str) -> None:
         y = F.conv2d(leaf, ones, stride=stride, padding=1)
         (met,) = torch.autograd.grad(y, leaf, g.square())
     theory = (variance_of(x) * met).sum()
-    assert 0.94 < weights.var(0).sum() / theory < 1.06
+    assert 0.95 < weights.var(0).sum() / theory < 1.05
 
 
 def test_batch_norms_have_exact_shifts_and_a_bias_that_falls_with_the_batch() -> None:
