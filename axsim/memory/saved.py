@@ -46,5 +46,6 @@ class Saved:
     relu: Rectified | None = None
 
     def __str__(self) -> str:
-        names = dict.fromkeys(type(c).__name__ for c in (self.codec, self.norm))
+        codecs = (self.codec, self.norm, *([self.relu] if self.relu else []))
+        names = dict.fromkeys(type(c).__name__ for c in codecs)
         return f"{', '.join(names)} by {type(self.policy).__name__}"

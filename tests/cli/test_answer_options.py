@@ -185,7 +185,7 @@ def test_a_multiplier_is_under_gated_layers_and_all_others() -> None:
          r"--gate actnn:L3: there is no recipe 'actnn'; there are cg, channel_gating, "
          r"pg, precision_gating\."),
         ({"saved": "blpb:4"},
-         r"--saved blpb:4: .* there are acgc, actnn, blpa, gact\. Close names: 'blpa'"),
+         r"--saved blpb:4: .* acgc, actnn, blpa, gact, rectified\. Close names: 'b"),
         ({"gate": "pg:bit=3"},
          r"--gate pg:bit=3: got an unexpected keyword argument 'bit'\. It takes bits:"),
         ({"multiplier": "mul8u_exact", "row": "weigth"},

@@ -108,15 +108,16 @@ class Rectified(Codec):
         """
         values = _values(packed)
         channels = [-1, *[1] * (values.dim() - 2)]
+        others = [d for d in range(values.dim()) if d != 1]
         bias, weight = (t.detach().float() for t in (norm.bias, norm.weight))
         size = torch.copysign(weight.abs().clamp(min=SMALLEST_WEIGHT), weight)
-        open_ = self.mask(packed)
-        values.sub_(bias.view(channels)).div_(size.view(channels))
-        values.clamp_(-FURTHEST, FURTHEST).mul_(open_)
-        others = [d for d in range(values.dim()) if d != 1]
-        stopped = (~open_).sum(others).clamp(min=1)
-        mean = -values.sum(others) / stopped
-        return values.addcmul_((~open_).float(), mean.view(channels))
+        # 1 or 0; of positive numbers only those below 2^-133 may have become 0.
+        passed = values.sign()
+        shift, factor = (t.view(channels) for t in (-bias / size, 1 / size))
+        values.mul_(factor).add_(shift).clamp_(-FURTHEST, FURTHEST).mul_(passed)
+        stopped = values[:, 0].numel() - passed.sum(others)
+        mean = (-values.sum(others) / stopped.clamp(min=1)).view(channels)
+        return values.add_(passed.sub_(1).mul_(-mean))
 
 
 def _values(packed: Packed) -> Tensor:

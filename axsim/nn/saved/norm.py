@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -96,9 +97,15 @@ class _BatchNorm(SavingLayer):
         successor = Successor(name, norm, (mean, inverse), x, place)
         keeper.store.offer(y, handle, keeper.saved.norm, successor.take)
         if not self.checked and y.grad_fn is not None:
-            # What reads a layer's output is the same in every step: once is enough.
-            self.checked = True
-            y.grad_fn.register_hook(successor.check)
+            y.grad_fn.register_hook(self._checked_by(successor))
+
+    def _checked_by(self, successor: Successor) -> Callable[[Any, Any], None]:
+        """A hook; what reads a layer's output stays the same: once is enough."""
+
+        def check(inputs: Any, outputs: Any) -> None:
+            self.checked = self.checked or successor.check(outputs[0])
+
+        return check
 
     def _norm(self, mean: Tensor) -> Norm:
         if self.weight is None:

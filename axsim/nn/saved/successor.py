@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
 
 from torch import Tensor
 
@@ -47,15 +46,18 @@ class Successor:
             self._taken = True
             place.kept = codes.view(self._input)
 
-    def check(self, inputs: Any, outputs: Any) -> None:
-        """A hook: refuses gradients where the ReLU stops all that it sees.
+    def check(self, gradient: Tensor | None) -> bool:
+        """Refuses a gradient of the output where the ReLU stops all that it sees.
+
+        Returns:
+            Whether it could be told.
 
         Raises:
             TrainingError: where something else reads the batch norm's output.
         """
-        place, gradient = self._place(), outputs[0]
+        place = self._place()
         if not self._taken or place is None or gradient is None:
-            return
+            return False
         mask = place.kept.view(CODEC.mask).load()  # pyright: ignore[reportAttributeAccessIssue]
         if bool(gradient[~mask].any()):
             raise TrainingError(
@@ -63,6 +65,7 @@ class Successor:
                 "output, so that codes of the ReLU do not say enough. Give the layer "
                 "a rule with Saved(relu=None), or train with recipes.actnn."
             )
+        return True
 
     def _input(self, packed: Packed) -> Tensor:
         normalised = CODEC.normalised(packed, self._norm)
