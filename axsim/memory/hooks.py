@@ -22,10 +22,13 @@ from .kept import Alias, Kept, parameter_of, same, saving
 from .masks import keep_mask
 from .policies.fixed import Fixed
 from .policy import Policy, Slot
+from .saved import EIGHT, EXACT
 from .store import Store
 
 RELU = frozenset({"relu", "relu_"})
 DROPOUT = frozenset({"dropout", "dropout_"})
+# What layers on codes keep, whole or packed: small already, and counted.
+CODES = frozenset({torch.uint8, torch.int32})
 # Their backward passes take exponentials: an error would be a factor.
 LOGARITHMS = frozenset({"cross_entropy", "log_softmax", "kl_div"})
 # What attention saves (queries, keys, values, outputs, sums) must stay consistent.
@@ -106,10 +109,15 @@ class Tape:
             yield
 
     def pack(self, t: Tensor) -> Kept:
-        """What is kept of a tensor; weights, statistics and integers as they are."""
+        """What is kept of a tensor; weights, statistics and integers as they are.
+
+        Of integers codes alone are counted: others are inputs, such as indices.
+        """
         running = self.running
         if t.dtype == torch.bool or running.name in RELU:
             return keep_mask(self.store, running.slot, t)
+        if t.dtype in CODES and t.numel() >= BLOCK:
+            return self.store.save(t, running.slot, EXACT, EIGHT)
         if not t.is_floating_point() or t.numel() < BLOCK or t.dim() < 2:
             return Alias(t)
         if running.name in DROPOUT:

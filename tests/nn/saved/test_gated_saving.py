@@ -130,6 +130,21 @@ def test_the_input_of_a_layer_in_real_numbers_is_coded(x: Tensor) -> None:
     assert lines["FixedPoint"].elements == x.numel()
 
 
+def test_hooks_count_what_gated_layers_pack_themselves() -> None:
+    net = converted(CODES, TWO, None)
+    x = torch.rand(16, 4, 16, 16)
+    with ax.compressed_activations(bits=2) as tape:
+        y = net(x.requires_grad_())
+    words = {n.codec: n for n in tape.store.ledger.lines}["Identity"]
+    # 3 bits of each input, a bit for its clipping, a bit of each output; and the
+    # weights' codes, a byte each.
+    packed = (x.numel() * (3 + 1) + y.numel()) // 8
+    assert words.kept == packed + 4 * 8 * 9
+    y.sum().backward()
+    gc.collect()
+    assert tape.store.ledger.kept == 0
+
+
 def test_nothing_is_kept_in_eval_mode(x: Tensor) -> None:
     for quant in (CODES, None):
         net = converted(quant, HALF, EXACT).eval()
