@@ -61,7 +61,7 @@ class ApproxLayer(nn.Module, ABC):
         if isinstance(self.spec.gate, Gate) and "gate" not in self.questions:
             raise ConversionError(
                 f"{name or 'the layer'!r} is a {type(self).__name__}, which no "
-                "gate can split; convolutions and linear layers can have one."
+                "gate can split; convolutions, linear layers and attention can."
             )
         if isinstance(self.spec.quant, Magnitudes) and not self.sums_reals:
             raise ConversionError(

@@ -116,7 +116,7 @@ def _of_site(net: nn.Module, item: Item, site: Site) -> Line:
     kind = type(net.get_submodule(owner)).__name__
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
-    gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
+    gate = _gate_of(net.get_submodule(owner) if last == "site" else site)
     return Line(name, kind, codes, str(site.product), item.products, item.cost,
                 item.energy, gate, _saved_of(site))  # fmt: skip
 
