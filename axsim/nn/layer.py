@@ -159,7 +159,13 @@ class WeightedLayer(ApproxLayer):
         return y if x.dim() == input.dim() else y.squeeze(0)
 
     def remember(self, saved: Saved, store: Store, name: str) -> None:
-        """Keeps the layer's input, or the codes of it."""
+        """Keeps the layer's input, or the codes of it.
+
+        Several operations share the input of a gate on real numbers, and those on
+        magnitudes have others: what they save is left to torch.
+        """
+        if self.site is None and (self.gate or self.levels):
+            return
         super().remember(saved, store, name)
         if self.site is not None:
             self.site.keeper = self.keeper

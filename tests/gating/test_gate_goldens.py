@@ -1,10 +1,12 @@
 """Published numbers of gated networks, and which test proves which property.
 
 A  goldens of quantiser, split, clip, sign and gate   this file
-B  always open is the ungated layer, bit for bit      nn/test_gated_layers, gated_scores
+B  always open is the ungated layer, bit for bit      nn/test_gated_layers,
+                                                      nn/test_gated_scores
 C  always closed is the base, bit for bit             nn/test_gated_layers
 D  high and low digits add up to the code             gating/test_bit_split
-E  gradients are the closed form in float64           nn/test_gated_layers, gated_scores
+E  gradients are the closed form in float64           nn/test_gated_layers,
+                                                      nn/test_gated_scores
 F  higher thresholds never open more                  nn/test_gated_layers
    sparsity 0 costs all bits, 1 those of the base     gating/test_gate_report
 G  counts are a recount by hooks; figures by hand     nn/test_gated_networks,
@@ -16,7 +18,8 @@ I  logits do not depend on the batch, or do           nn/test_gated_networks,
 J  counts of the original networks                    nn/test_gated_networks
 K  a higher target closes more; a resumed run         analysis/bench/test_gate_targets,
                                                       training/test_converted_training
-L  the recipe on files in the format of CIFAR-10      cli/test_gate_option
+L  on files in the format of CIFAR-10: the recipes    cli/test_gate_option,
+   and the methods beside their controls              analysis/bench/test_gate_targets
 """
 
 from __future__ import annotations

@@ -342,7 +342,8 @@ def test_skipped_tiles_change_no_bit(split: Any, share: float) -> None:
 def test_higher_thresholds_open_less() -> None:
     x = image((4, 8, 6, 6))
     counts: list[list[int]] = []
-    for start in (-1.0, 0.0, 0.5, 2.0):
+    # All channels are raised, and at last the fourth alone.
+    for start in (-1.0, 0.0, 0.5, (0.5,) * 3 + (2.0,) + (0.5,) * 16):
         gate = Gate(Bits(3), Threshold(start=start))
         spec = LayerSpec(codes(FIVE), gate=gate)
         layer = build(ApproxConv2d, (8, 20, 3), {"padding": 1}, spec)
@@ -351,7 +352,9 @@ def test_higher_thresholds_open_less() -> None:
         counts.append(masks[0].flatten(0, -2).sum(0).tolist())
     for lower, higher in itertools.pairwise(counts):
         assert all(a >= b for a, b in zip(lower, higher, strict=True))
-    assert sum(counts[0]) > sum(counts[-1])
+    assert sum(counts[0]) > sum(counts[1]) > sum(counts[2])
+    changed = [a != b for a, b in zip(counts[2], counts[3], strict=True)]
+    assert changed == [channel == 3 for channel in range(20)]
 
 
 def test_only_codes_and_masks_wait_for_the_backward_pass() -> None:

@@ -164,6 +164,15 @@ def test_the_summary_names_gates_and_energy_counts_open_shares() -> None:
     assert by_hand < full
 
 
+def test_the_summary_does_not_claim_what_torch_keeps() -> None:
+    for rules in (channel_gating(4), precision_gating(profile="dnn-gating")):
+        net = gated(rules | ax.recipes.blpa(4))
+        saved = {line.name: line.saved for line in ax.summary(net).lines}
+        assert saved["stage1.0.conv1"] == ""
+        assert saved["stem.conv"] != ""
+        net(images()).sum().backward()
+
+
 def test_a_saved_network_gates_alike(tmp_path: Path) -> None:
     net = gated(channel_gating(4)).eval()
     ax.save_network(net, tmp_path, network="digits_resnet")
