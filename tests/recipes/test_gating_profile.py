@@ -100,18 +100,11 @@ def test_the_original_network_has_its_parameters() -> None:
 
 
 def test_evaluation_depends_on_how_batches_are_split() -> None:
-    original = converted().eval()
-    torch.manual_seed(0)
-    own = ax.approximate(ax.build_network("digits_resnet"), precision_gating(),
-                         calibration=[images(2)]).eval()  # fmt: skip
-    x = images(8)
+    """Unlike that of the default profile, see nn/test_gated_networks."""
+    net, x = converted().eval(), images(8)
     with torch.no_grad():
-        apart = [
-            (torch.cat([net(each[None]) for each in x]) - net(x)).abs().max().item()
-            for net in (original, own)
-        ]
-    assert apart[0] > 0.01
-    assert apart[1] < 1e-5
+        alone = torch.cat([net(each[None]) for each in x])
+        assert (alone - net(x)).abs().max() > 0.01
 
 
 def test_the_summary_says_it_and_a_saved_network_computes_alike(tmp_path: Path) -> None:
