@@ -21,8 +21,6 @@ from ..training.evaluation import Evaluation
 from ..zoo.data.dataset import ArrayDataset
 from ..zoo.data.digits import digits_folds
 
-Part = tuple[ArrayDataset, ArrayDataset]
-
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -85,7 +83,7 @@ def pooled_runs(
     run: Callable[[Case], Mapping[str, Evaluation]],
     folds: int = 5,
     seeds: int = 3,
-    parts: Sequence[Part] | None = None,
+    parts: Sequence[tuple[ArrayDataset, ArrayDataset]] | None = None,
 ) -> dict[str, Pooled]:
     """Runs every fold of the digits with every seed and pools what each method says.
 
@@ -94,7 +92,7 @@ def pooled_runs(
             order; returns an evaluation for each method, of the same names each time.
         folds: 2 to 10.
         seeds: 0 to this less 1 are used; at least 1.
-        parts: images to train and to test with, instead of the folds of the digits.
+        parts: what to train and to test with, instead of the folds.
 
     Raises:
         DataError: where an evaluation is not that of the case's test images.
@@ -106,11 +104,7 @@ def pooled_runs(
     """
     if parts is None:
         parts = [digits_folds(fold, folds) for fold in range(folds)]
-    cases = [
-        Case(fold, seed, *part)
-        for seed in range(seeds)
-        for fold, part in enumerate(parts)
-    ]
+    cases = [Case(f, s, *part) for s in range(seeds) for f, part in enumerate(parts)]
     told = [_checked(case, run(case)) for case in progress(cases, "folds and seeds")]
     return {
         name: Pooled(np.concatenate([each[name] for each in told]).reshape(seeds, -1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +15,6 @@ import axsim
 
 from ..console import say
 from ..errors import BackendError, close_names
-
-# Which subject takes an option that not all do, where it is not network.
-TAKERS = {"data": "convergence"}
 
 
 def bench(
@@ -40,7 +38,8 @@ def bench(
         int | None, typer.Option(min=1, help="Images of a batch, for bench network.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Such as cifar10:/path, for bench convergence.")
+        str | None,
+        typer.Option(help="Such as cifar10:/path, for bench convergence or gates."),
     ] = None,
 ) -> None:
     """Measure the speed of one subject and print it as a table."""
@@ -51,16 +50,17 @@ def bench(
             f"{', '.join(known)}.{close_names(subject, known)}"
         )
     run = import_module(f"axsim.analysis.bench.{subject}").run
-    taken = inspect.signature(run).parameters
+    taken = _settings(subject)
     kept: dict[str, Any] = {"folder": folder} if "folder" in taken else {}
     asked = {"model": model, "multipliers": multipliers, "batch": batch, "data": data}
     for name, value in asked.items():
         if value is None:
             continue
         if name not in taken:
+            takers = [f"'axsim bench {s}'" for s in known if name in _settings(s)]
             raise BackendError(
                 f"bench {subject} takes no --{name.removesuffix('s')}; only "
-                f"'axsim bench {TAKERS.get(name, 'network')}' does."
+                f"{' and '.join(takers)} {'do' if takers[1:] else 'does'}."
             )
         kept[name] = value
     result = run(device, threads, **kept)
@@ -75,3 +75,9 @@ def subjects() -> list[str]:
     folder = Path(axsim.__file__).parent / "analysis" / "bench"
     files = sorted(folder.glob("[a-z]*.py"))
     return [file.stem for file in files if "\ndef run(" in file.read_text()]
+
+
+def _settings(subject: str) -> Mapping[str, inspect.Parameter]:
+    """What the measurement of a subject takes."""
+    run = import_module(f"axsim.analysis.bench.{subject}").run
+    return inspect.signature(run).parameters

@@ -74,14 +74,21 @@ class Form(Protocol):
         ...
 
 
-class SplitForm(Form, Protocol):
+class GateForm(Form, Protocol):
     """A form whose products a gate can split.
 
     Attributes:
-        channel_axis: of the input's channels, and of the outputs in the output.
+        channel_axis: of the input's channels, and of the outputs in the output, each of
+            which has a threshold.
+        tile_axis: of the outputs that hardware computes in blocks.
     """
 
     channel_axis: ClassVar[int]
+    tile_axis: ClassVar[int]
+
+
+class SplitForm(GateForm, Protocol):
+    """A form of weights, whose channels a gate can split too."""
 
     def reals(self, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
         """The float operation."""
@@ -103,6 +110,7 @@ class LinearForm:
     """x[..., K] times w[N, K], all leading dimensions alike."""
 
     channel_axis: ClassVar[int] = -1
+    tile_axis: ClassVar[int] = -1
     pads = False
 
     def sums(
@@ -153,6 +161,7 @@ class ConvolutionForm:
     """A convolution over 1, 2 or 3 dimensions, padded alike on both sides."""
 
     channel_axis: ClassVar[int] = 1
+    tile_axis: ClassVar[int] = 1
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]

@@ -8,12 +8,14 @@ column of blocks.
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import torch
 from torch import Tensor
 
 from ..gating.tiles import SIDE, open_runs, open_tiles
 from ..kernels.open import Goal, Windows
-from .forms import ConvolutionForm, LinearForm, SplitForm
+from .forms import ConvolutionForm, GateForm, LinearForm, SplitForm
 from .pieces import Piece, Sums
 from .product import Operand
 
@@ -24,7 +26,7 @@ ONE_TAP = ConvolutionForm((1,), (0,), (1,), 1)
 
 
 def add_rest(
-    base: Tensor, total: Tensor, sums: Sums, a: Operand, w: Operand, form: SplitForm,
+    base: Tensor, total: Tensor, sums: Sums, a: Operand, w: Operand, form: GateForm,
     wanted: Tensor,
 ) -> Tensor:  # fmt: skip
     """Adds the rest where it is wanted.
@@ -41,7 +43,7 @@ def add_rest(
         `base` where nothing is wanted, elsewhere what the sums of both stand for.
     """
     scale = form.per_output(a.scale * w.scale)
-    if total.is_contiguous() and _can_skip(sums, form, wanted):
+    if total.is_contiguous() and _can_skip(form, sums, wanted):
         runs = open_runs(wanted, form.channel_axis)
         columns = [_columns(piece, runs) for piece in sums.rest]
         tiles = torch.cat([tiles.reshape(-1) for _, tiles in columns])
@@ -55,7 +57,9 @@ def add_rest(
     return torch.where(wanted, both.to(base.dtype) * scale, base)
 
 
-def _can_skip(sums: Sums, form: SplitForm, wanted: Tensor) -> bool:
+def _can_skip(
+    form: GateForm, sums: Sums, wanted: Tensor
+) -> TypeGuard[ConvolutionForm | LinearForm]:
     """Whether open tiles can be computed alone; finding them makes a GPU wait."""
     if wanted.device.type != "cpu" or torch.compiler.is_compiling():
         return False
