@@ -50,7 +50,7 @@ def cost(table: Table, shape: Convolution) -> float:
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape = call.shape
-    lanes = lay_out(shape, BLOCK)
+    lanes = lay_out(shape, BLOCK, call.goal is not None)
     engine = Gather(call.table.derived(_rows), call.w, lanes.offsets)
     work = plan(lanes, BLOCK, None, torch.get_num_threads())
     stretches = spans(shape.terms, call.table.peak, call.wide)

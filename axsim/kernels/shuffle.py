@@ -26,13 +26,13 @@ from numba import types
 from numba.extending import overload
 
 from ..errors import BackendError
-from . import emit, features
+from . import emit, features, narrow
 from .contract import Convolution
 from .convolve import convolve, plan, spans
 from .emit import BYTES, I8, I32, WORDS, constant, splat
 from .engine import accumulate
 from .lanes import CALL, Block, estimate, lay_out
-from .layout import Bytes
+from .layout import Bytes, aligned
 from .table import Table
 
 if TYPE_CHECKING:
@@ -99,8 +99,12 @@ def cost(table: Table, shape: Convolution) -> float:
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape = call.shape
+    residual = narrow.residual_for(call.table, call.bound)
+    if residual and shape.channels // shape.groups >= narrow.TAPS:
+        narrow.run(call, residual, sums)
+        return
     planes = _planes(call)
-    lanes = lay_out(shape, BLOCK)
+    lanes = lay_out(shape, BLOCK, call.goal is not None)
     engine = Shuffle(planes.planes, planes.entries, planes.count, call.w, lanes.offsets)
     # Sums hold what lies above the bases: non-negative, so larger than the products.
     stretches = spans(shape.terms, (1 << 8 * planes.count) - 1, call.wide)
@@ -130,7 +134,7 @@ def _split(table: Table, entries: int) -> Planes | None:
     if count > 2:
         return None
     planes = np.stack([rest >> 8 * p & 255 for p in range(count)], axis=1)
-    return Planes(_aligned(planes.astype(np.uint8)), entries, count, base)
+    return Planes(aligned(planes.astype(np.uint8)), entries, count, base)
 
 
 def _planes_for(rest: npt.NDArray[np.int64]) -> int:
@@ -138,14 +142,6 @@ def _planes_for(rest: npt.NDArray[np.int64]) -> int:
 
 
 _planes_of = {entries: partial(_split, entries=entries) for entries in ENTRIES}
-
-
-def _aligned(codes: Bytes) -> Bytes:
-    """A flat copy that starts on a cache line."""
-    space = np.empty(codes.size + VECTOR, np.uint8)
-    start = -space.ctypes.data % VECTOR
-    space[start : start + codes.size] = codes.ravel()
-    return space[start : start + codes.size]
 
 
 def _variant(entries: int, planes: int, vectors: int) -> int:

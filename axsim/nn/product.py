@@ -115,6 +115,13 @@ class Circuit:
             return y.view(*a.raw.shape[:-1], len(w.raw))
         return y
 
+    def whole_finish(self, a: Operand, w: Operand) -> Finish | None:
+        """What `accumulate` adds to T; None where it could leave int32."""
+        if not self.stays_in_int32(w.raw[0].numel()):
+            return None
+        none = torch.empty(0).numpy()
+        return _finish_of(a, w)._replace(scale=none)
+
     def stays_in_int32(self, terms: Tensor | int) -> bool:
         """Whether no partial result of the corrections can leave int32."""
         most = int(terms.max()) if isinstance(terms, Tensor) else terms
