@@ -32,7 +32,7 @@ from .layout import (
     grid_of,
     scratch_bytes,
 )
-from .open import ROW_GAP, SIDE, compute_open, space_for
+from .open import ROW_GAP, compute_open, open_tasks, space_for
 from .store import Place, add, store
 
 if TYPE_CHECKING:
@@ -234,12 +234,13 @@ def _serve(
     each = len(starts) * work.blocks * groups * parts
     if goal is not None:
         space = space_for(g, len(engine.offsets), work.most * work.vector, work.lane)
-        each = groups * ((outputs + SIDE - 1) // SIDE)
     for stage in range(len(board) // stages.WORDS):
         unit, kind = stage // 3 * work.per_pass, stage % 3
         units = min(work.per_pass, work.units - unit)
         extra = work.weights if stage == 0 else units * pieces if kind == AGAIN else 0
         tasks = extra + units * (work.layouts, work.parts, each)[kind]
+        if goal is not None and kind == COMPUTE:
+            tasks = open_tasks(g, groups, outputs, units)
         first, last = stages.take(board, stage, tasks, threads)
         while first < last:
             before, a, b = min(last, extra), max(first, extra) - extra, last - extra
@@ -255,7 +256,7 @@ def _serve(
             elif goal is not None:
                 compute_open(
                     engine, packed, g, work, taps, codes, planes, spans, base, goal,
-                    how, space, unit, a, b,
+                    how, space, unit, units, a, b,
                 )  # fmt: skip
             else:
                 _compute(

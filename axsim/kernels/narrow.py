@@ -28,6 +28,7 @@ from numba import types
 from numba.extending import overload
 
 from . import emit, features
+from .compiled import compiled
 from .contract import Convolution
 from .convolve import Second, Work, convolve, plan, spans
 from .emit import BYTES, I8, I32, INTS, constant, splat
@@ -116,9 +117,28 @@ class Residual:
 
     def bias(self, weights: Bytes, channels: int) -> npt.NDArray[np.int64]:
         """What each output of weights[O, K] lacks: bases, and the numbers of rows."""
-        own = weights.reshape(len(weights), channels, -1)
-        number = np.arange(channels)[:, None] % TAPS * self.entries
-        return (self.base[own] - number * self.slope[own]).sum(axis=(1, 2))
+        numbers = self.entries * np.arange(TAPS)[:, None]
+        return bias_of(weights, self.base - numbers * self.slope, channels)
+
+
+def bias_of(
+    weights: Bytes, values: npt.NDArray[np.int64], channels: int
+) -> npt.NDArray[np.int64]:
+    """int64[O], the sum of values[channel % length, weight] of weights[O, K]."""
+    total = np.empty(len(weights), np.int64)
+    _sum_values(weights, values, weights.shape[1] // channels, total)
+    return total
+
+
+@compiled
+def _sum_values(weights: Any, values: Any, taps: int, total: Any) -> None:
+    for o in range(len(weights)):
+        own, held = weights[o], 0
+        for channel in range(own.size // taps):
+            row = values[channel % len(values)]
+            for k in range(channel * taps, (channel + 1) * taps):
+                held += row[own[k]]
+        total[o] = held
 
 
 def residual_for(table: Table, bound: int) -> Residual | None:

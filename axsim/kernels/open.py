@@ -27,6 +27,8 @@ SIDE = 16
 # What a row of sums is longer than its lanes: a power of two would put every row on
 # the same few cache lines, and engines may write a vector too much.
 ROW_GAP = 16
+# Lanes of a task, and the share of wanted lanes above which all of a unit are computed.
+LANES, MOST = 4096, 0.6
 
 
 class Goal(NamedTuple):
@@ -55,40 +57,36 @@ class Space(NamedTuple):
 
     Args:
         seen, wanted: flags of pixels and of lanes.
-        runs: the first lanes of open runs.
-        codes: these runs side by side.
-        sums, window: of a block.
+        lanes: the first lanes of a unit's open runs.
+        runs: where the codes of a block's runs begin.
         places: int64[lanes, 3], where stretches of a block's lanes are in the output,
             their first lane and their length.
+        codes: a block's runs side by side.
+        sums, window: of a block.
     """
 
     seen: Any
     wanted: Any
+    lanes: Any
     runs: Any
+    places: Any
     codes: Bytes
     sums: Any
     window: Any
-    places: Any
 
 
 class Block(NamedTuple):
-    """One block of open runs.
+    """A block of open runs.
 
     Args:
-        unit, group: of the layout.
         output, outputs: the first, and how many.
-        vectors: of lanes.
-        stretches: how many `places` there are.
-        apart: whether its codes had to be moved.
+        runs, stretches: how many of `runs` and `places` there are.
     """
 
-    unit: int
-    group: int
     output: int
     outputs: int
-    vectors: int
+    runs: int
     stretches: int
-    apart: bool
 
 
 @compiled
@@ -98,51 +96,89 @@ def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
         np.empty(g.out[1] * g.out[2], np.bool_),
         np.empty(g.run + SIDE, np.bool_),
         np.empty(g.run // SIDE + 2, np.int64),
+        np.empty(width // SIDE, np.int64),
+        np.empty((width, 3), np.int64),
         np.empty((steps + 1) * width * lane, np.uint8),
         np.empty((SIDE, width + ROW_GAP), np.int32),
         np.empty(width, np.int32),
-        np.empty((width, 3), np.int64),
     )
+
+
+@compiled
+def open_tasks(g: Grid, groups: int, outputs: int, units: int) -> int:
+    """How many tasks so many units of a pass make."""
+    return groups * ((outputs + SIDE - 1) // SIDE) * -(-units // _together(g))
+
+
+@compiled
+def _together(g: Grid) -> int:
+    """Units of a task: open runs of small maps fill a block together."""
+    return max(1, LANES // max(1, g.run))
 
 
 @compiled
 def compute_open(
     engine: Any, packed: Any, g: Grid, work: Any, taps: Any, lanes: Bytes, planes: Any,
     spans: Any, constants: Any, goal: Goal, how: Finish, space: Space, unit0: int,
-    first: int, last: int,
+    units: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups and blocks of 16 outputs."""
     outputs, group_bytes = len(goal.units) // work.groups, work.unit // work.groups
-    parts, most = (outputs + SIDE - 1) // SIDE, len(space.window) // SIDE
+    parts, together = (outputs + SIDE - 1) // SIDE, _together(g)
     for task in range(first, last):
         rest, part = divmod(task, parts)
-        unit, group = divmod(rest, work.groups)
+        some, group = divmod(rest, work.groups)
         o0 = group * outputs + part * SIDE
         rows = min(SIDE, outputs - part * SIDE)
-        at = unit * work.unit + group * group_bytes
-        count = _find_runs(goal, g, unit0 + unit, o0, rows, space)
-        for begin in range(0, count, most):
-            runs = space.runs[begin : min(count, begin + most)]
-            used = (len(runs) * SIDE + work.vector - 1) // work.vector
-            apart = runs[-1] - runs[0] != SIDE * (len(runs) - 1)
-            stretches = _place(goal, g, unit0 + unit, runs, space.places)
-            block = Block(unit, group, o0, rows, used, stretches, apart)
-            if len(planes):
-                plane = planes[unit * work.groups + group]
-                for i in range(len(runs)):
-                    own = space.window[i * SIDE : (i + 1) * SIDE]
-                    sum_window(plane, runs[i], taps, own, SIDE)
-            if apart:
-                _move_runs(engine, lanes, at, runs, work.lane, space)
-                _serve_outputs(
-                    packed, space.codes, 0, block, work, spans, constants, goal, how,
-                    space,
-                )  # fmt: skip
-            else:
-                _serve_outputs(
-                    engine, lanes, at + runs[0] * work.lane, block, work, spans,
-                    constants, goal, how, space,
-                )  # fmt: skip
+        filled = stretches = 0
+        for unit in range(some * together, min(units, (some + 1) * together)):
+            count = _find_runs(goal, g, unit0 + unit, o0, rows, space)
+            at = unit * work.unit + group * group_bytes
+            for i in range(count):
+                lane, start = space.lanes[i], filled * SIDE
+                space.runs[filled] = at + lane * work.lane
+                stretches = _place(goal, g, unit0 + unit, lane, start, space, stretches)
+                if len(planes):
+                    window = space.window[start : start + SIDE]
+                    plane = planes[unit * work.groups + group]
+                    sum_window(plane, lane, taps, window, SIDE)
+                filled += 1
+                if filled == len(space.runs):
+                    block = Block(o0, rows, filled, stretches)
+                    _serve_block(
+                        engine, packed, lanes, block, work, spans, constants, goal,
+                        how, space,
+                    )  # fmt: skip
+                    filled = stretches = 0
+        if filled:
+            block = Block(o0, rows, filled, stretches)
+            _serve_block(
+                engine, packed, lanes, block, work, spans, constants, goal, how, space
+            )
+
+
+@compiled
+def _serve_block(
+    engine: Any, packed: Any, lanes: Bytes, block: Block, work: Any, spans: Any,
+    constants: Any, goal: Goal, how: Finish, space: Space,
+) -> None:  # fmt: skip
+    """Runs that lie apart are moved; neighbours are computed where they are."""
+    runs = space.runs[: block.runs]
+    if runs[-1] - runs[0] == SIDE * work.lane * (len(runs) - 1):
+        _serve_outputs(
+            engine, lanes, runs[0], block, work, spans, constants, goal, how, space
+        )
+    else:
+        pitch = len(space.window) * work.lane
+        for i in range(len(runs)):
+            _move(
+                work.lane, lanes.ctypes.data + runs[i], engine.offsets.ctypes.data,
+                len(engine.offsets), space.codes.ctypes.data + i * SIDE * work.lane,
+                pitch,
+            )  # fmt: skip
+        _serve_outputs(
+            packed, space.codes, 0, block, work, spans, constants, goal, how, space
+        )
 
 
 @compiled
@@ -151,7 +187,8 @@ def _serve_outputs(
     constants: Any, goal: Goal, how: Finish, space: Space,
 ) -> None:  # fmt: skip
     """Computes the outputs of a block that are wanted somewhere in it."""
-    row, width = 0, block.vectors * work.vector
+    vectors = (block.runs * SIDE + work.vector - 1) // work.vector
+    row, width = 0, vectors * work.vector
     places = space.places[: block.stretches]
     while row < block.outputs:
         end = row
@@ -166,7 +203,7 @@ def _serve_outputs(
         for span in range(len(spans) if count else 0):
             k0, k1, shift = spans[span]
             accumulate(
-                engine, lanes, at, o0, count, k0, k1, shift, space.sums, block.vectors
+                engine, lanes, at, o0, count, k0, k1, shift, space.sums, vectors
             )
         for o in range(count):
             zero = how.zeros[o0 + o] if len(how.zeros) else np.int32(0)
@@ -178,7 +215,7 @@ def _serve_outputs(
 def _find_runs(
     goal: Goal, g: Grid, unit: int, output: int, outputs: int, space: Space
 ) -> int:
-    """Lists the runs that cover all lanes wanted by any of some outputs."""
+    """Lists the runs that cover all lanes of a unit wanted by any of some outputs."""
     wanted = space.wanted
     wanted[:] = False
     image, d0, h0 = corner(g, unit)
@@ -202,10 +239,12 @@ def _find_runs(
                 lane = (d * g.grid[1] + h) * g.grid[2]
                 row = seen[h * g.out[2] : (h + 1) * g.out[2]]
                 wanted[lane : lane + g.out[2]] = row
+    # Where most are wanted, take all: neighbours need not be moved.
+    everything = np.count_nonzero(wanted) > MOST * g.run
     lane = count = 0
     while lane < g.run:
-        if wanted[lane]:
-            space.runs[count] = lane
+        if wanted[lane] or everything:
+            space.lanes[count] = lane
             count += 1
             lane += SIDE
         else:
@@ -214,29 +253,33 @@ def _find_runs(
 
 
 @compiled
-def _place(goal: Goal, g: Grid, unit: int, runs: Any, places: Any) -> int:
-    """Lists the stretches of runs that are outputs, and returns their number."""
-    image, _, _ = corner(g, unit)
-    count = 0
-    for i in range(len(runs)):
-        position, end = runs[i], min(runs[i] + SIDE, g.run)
-        lane = i * SIDE - position
-        if g.images > 1:
-            for n in range(position, min(end, g.batch - image)):
-                places[count] = (image + n) * goal.image, lane + n, 1
-                count += 1
-            continue
-        row = row_at(g, unit, position)
-        while position < end:
-            length = min(g.out[2] - row.w, end - position) if row.kept else 0
-            if length > 0:
-                pixel = (row.d * g.out[1] + row.h) * g.out[2] + row.w
-                places[count, 0] = image * goal.image + pixel
-                places[count, 1] = lane + position
-                places[count, 2] = length
-                count += 1
-            position += g.grid[2] - row.w
-            row = next_row(g, unit, row)
+def _place(
+    goal: Goal, g: Grid, unit: int, first: int, start: int, space: Space, count: int
+) -> int:
+    """Adds the outputs of a run to `places`, and returns how many there are then.
+
+    first, start: the run's first lane in the unit and in the block.
+    """
+    places, (image, _, _) = space.places, corner(g, unit)
+    position, end = first, min(first + SIDE, g.run)
+    if g.images > 1:
+        for n in range(position, min(end, g.batch - image)):
+            places[count, 0] = (image + n) * goal.image
+            places[count, 1] = start + n - first
+            places[count, 2] = 1
+            count += 1
+        return count
+    row = row_at(g, unit, position)
+    while position < end:
+        length = min(g.out[2] - row.w, end - position) if row.kept else 0
+        if length > 0:
+            pixel = (row.d * g.out[1] + row.h) * g.out[2] + row.w
+            places[count, 0] = image * goal.image + pixel
+            places[count, 1] = start + position - first
+            places[count, 2] = length
+            count += 1
+        position += g.grid[2] - row.w
+        row = next_row(g, unit, row)
     return count
 
 
@@ -266,18 +309,6 @@ def _complete(
             whole = goal.total[at + j] + (found << goal.shift)
             real = goal.base.dtype.type(whole) * unit
             goal.base[at + j] = real if goal.mask[at + j] else goal.base[at + j]
-
-
-@compiled
-def _move_runs(
-    engine: Any, lanes: Bytes, at: int, runs: Any, lane: int, space: Space
-) -> None:
-    """Puts what each step reads of the runs side by side."""
-    source, target = lanes.ctypes.data + at, space.codes.ctypes.data
-    pitch, steps = len(space.window) * lane, len(engine.offsets)
-    for i in range(len(runs)):
-        to = target + i * SIDE * lane
-        _move(lane, source + runs[i] * lane, engine.offsets.ctypes.data, steps, to, pitch)
 
 
 @emit.intrinsic

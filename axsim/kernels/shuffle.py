@@ -71,7 +71,7 @@ class Planes:
         """What the bases add to each output of weights[O, K]."""
         if (self.base == self.base[0]).all():
             return np.full(len(weights), weights.shape[1] * self.base[0])
-        return self.base[weights].sum(axis=1)
+        return narrow.bias_of(weights, self.base[None], 1)
 
 
 def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:

@@ -93,7 +93,7 @@ def _multiply(
     if not isinstance(site, GatedSite):
         return gated_reals(x, weight, bias, form, unit)
     x, a, w = site.operands(x, weight)
-    call = _Call(site.sums, form, unit)
+    call = _Call(site.sums, form, unit, torch.is_grad_enabled())
     y = mark_nan(_Gated.apply(x, weight, bias, unit.threshold, a, w, call), x, a)
     if site.counted is not None:
         site.counted += form.products(x.shape, weight.shape, y.shape)
@@ -102,11 +102,12 @@ def _multiply(
 
 @dataclass(frozen=True)
 class _Call:
-    """One gated layer, and its form for this input."""
+    """One gated layer, its form for this input, and whether gradients may come."""
 
     sums: Sums
     form: SplitForm
     unit: GateUnit
+    trains: bool
 
     def score(self, base: Tensor, stats: Statistics | None) -> Tensor:
         """What the gate judges: the base, normalised where asked."""
@@ -141,7 +142,7 @@ class _Gated(torch.autograd.Function):
         y = add_rest(base, total, sums, a, w, form, mask)
         if bias is not None:
             y.add_(form.per_output(bias.to(kind)))
-        if any(ctx.needs_input_grad):
+        if call.trains and any(ctx.needs_input_grad):
             _keep(ctx, _Kept(call, a, w, mask, threshold, stats))
             ctx.types = x.dtype, weight.dtype, bias.dtype if bias is not None else None
         return y.to(result_type(x))
