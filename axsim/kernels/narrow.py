@@ -126,19 +126,22 @@ def bias_of(
 ) -> npt.NDArray[np.int64]:
     """int64[O], the sum of values[channel % length, weight] of weights[O, K]."""
     total = np.empty(len(weights), np.int64)
-    _sum_values(weights, values, weights.shape[1] // channels, total)
+    taps = weights.shape[1] // channels
+    rows = (np.arange(channels) % len(values)).repeat(taps) * values.shape[1]
+    _sum_values(weights, values.ravel(), rows, total)
     return total
 
 
 @compiled
-def _sum_values(weights: Any, values: Any, taps: int, total: Any) -> None:
+def _sum_values(weights: Any, values: Any, rows: Any, total: Any) -> None:
     for o in range(len(weights)):
-        own, held = weights[o], 0
-        for channel in range(own.size // taps):
-            row = values[channel % len(values)]
-            for k in range(channel * taps, (channel + 1) * taps):
-                held += row[own[k]]
-        total[o] = held
+        own, even, odd = weights[o], 0, 0
+        for k in range(0, own.size - 1, 2):
+            even += values[rows[k] + own[k]]
+            odd += values[rows[k + 1] + own[k + 1]]
+        if own.size % 2:
+            even += values[rows[own.size - 1] + own[own.size - 1]]
+        total[o] = even + odd
 
 
 def residual_for(table: Table, bound: int) -> Residual | None:

@@ -44,6 +44,10 @@ class Operand:
     kept: dict[Any, Finish] = field(
         default_factory=dict[Any, Finish], init=False, repr=False, compare=False
     )
+    #: Likewise, the parts of weights that a gate splits.
+    parts: dict[Any, Operand] = field(
+        default_factory=dict[Any, Any], init=False, repr=False, compare=False
+    )
 
     def values(self) -> Tensor:
         """The real values."""
