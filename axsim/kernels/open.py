@@ -202,9 +202,7 @@ def _serve_outputs(
             space.sums[o, :width] = constants[o0 + o]
         for span in range(len(spans) if count else 0):
             k0, k1, shift = spans[span]
-            accumulate(
-                engine, lanes, at, o0, count, k0, k1, shift, space.sums, vectors
-            )
+            accumulate(engine, lanes, at, o0, count, k0, k1, shift, space.sums, vectors)
         for o in range(count):
             zero = how.zeros[o0 + o] if len(how.zeros) else np.int32(0)
             _complete(goal, places, o0 + o, space.sums[o], zero, space.window)
