@@ -162,7 +162,7 @@ def _call(
 def finishes(
     path: str, swapped: bool, wide: bool, pad_code: int | None, shape: Convolution
 ) -> bool:
-    """Whether a way of computing can finish its sums, or complete others, as it goes."""
+    """Whether a way of computing can finish sums, or complete others, as it goes."""
     skips = pad_code is None and any(shape.padding)
     by_torch = path == "factored" and variant() == "float32 torch"
     return not (swapped or wide or skips or by_torch)

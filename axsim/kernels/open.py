@@ -57,7 +57,7 @@ class Space(NamedTuple):
 
     Args:
         seen, wanted: flags of pixels and of lanes.
-        lanes: the first lanes of a unit's open runs.
+        found: int64[open runs of a task, 2], unit and first lane.
         runs: where the codes of a block's runs begin.
         places: int64[lanes, 3], where stretches of a block's lanes are in the output,
             their first lane and their length.
@@ -67,7 +67,7 @@ class Space(NamedTuple):
 
     seen: Any
     wanted: Any
-    lanes: Any
+    found: Any
     runs: Any
     places: Any
     codes: Bytes
@@ -95,7 +95,7 @@ def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
     return Space(
         np.empty(g.out[1] * g.out[2], np.bool_),
         np.empty(g.run + SIDE, np.bool_),
-        np.empty(g.run // SIDE + 2, np.int64),
+        np.empty((_together(g) * (g.run // SIDE + 1), 2), np.int64),
         np.empty(width // SIDE, np.int64),
         np.empty((width, 3), np.int64),
         np.empty((steps + 1) * width * lane, np.uint8),
@@ -123,62 +123,60 @@ def compute_open(
     units: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups and blocks of 16 outputs."""
-    outputs, group_bytes = len(goal.units) // work.groups, work.unit // work.groups
+    outputs = len(goal.units) // work.groups
     parts, together = (outputs + SIDE - 1) // SIDE, _together(g)
+    most = len(space.runs)
     for task in range(first, last):
         rest, part = divmod(task, parts)
         some, group = divmod(rest, work.groups)
         o0 = group * outputs + part * SIDE
-        rows = min(SIDE, outputs - part * SIDE)
-        filled = stretches = 0
+        rows, count = min(SIDE, outputs - part * SIDE), 0
         for unit in range(some * together, min(units, (some + 1) * together)):
-            count = _find_runs(goal, g, unit0 + unit, o0, rows, space)
-            at = unit * work.unit + group * group_bytes
-            for i in range(count):
-                lane, start = space.lanes[i], filled * SIDE
-                space.runs[filled] = at + lane * work.lane
-                stretches = _place(goal, g, unit0 + unit, lane, start, space, stretches)
-                if len(planes):
-                    window = space.window[start : start + SIDE]
-                    plane = planes[unit * work.groups + group]
-                    sum_window(plane, lane, taps, window, SIDE)
-                filled += 1
-                if filled == len(space.runs):
-                    block = Block(o0, rows, filled, stretches)
-                    _serve_block(
-                        engine, packed, lanes, block, work, spans, constants, goal,
-                        how, space,
-                    )  # fmt: skip
-                    filled = stretches = 0
-        if filled:
-            block = Block(o0, rows, filled, stretches)
-            _serve_block(
-                engine, packed, lanes, block, work, spans, constants, goal, how, space
+            count = _find_runs(goal, g, unit0, unit, o0, rows, space, count)
+        for begin in range(0, count, most):
+            found = space.found[begin : min(count, begin + most)]
+            stretches = _describe(
+                goal, g, work, taps, planes, unit0, group, found, space
+            )
+            runs = space.runs[: len(found)]
+            codes, source, at = lanes, engine, runs[0]
+            # Neighbours are computed where they are.
+            if runs[-1] - at != SIDE * work.lane * (len(runs) - 1):
+                _move_runs(engine, lanes, runs, work.lane, space)
+                codes, source, at = space.codes, packed, 0
+            block = Block(o0, rows, len(runs), stretches)
+            _serve_outputs(
+                source, codes, at, block, work, spans, constants, goal, how, space
             )
 
 
 @compiled
-def _serve_block(
-    engine: Any, packed: Any, lanes: Bytes, block: Block, work: Any, spans: Any,
-    constants: Any, goal: Goal, how: Finish, space: Space,
-) -> None:  # fmt: skip
-    """Runs that lie apart are moved; neighbours are computed where they are."""
-    runs = space.runs[: block.runs]
-    if runs[-1] - runs[0] == SIDE * work.lane * (len(runs) - 1):
-        _serve_outputs(
-            engine, lanes, runs[0], block, work, spans, constants, goal, how, space
-        )
-    else:
-        pitch = len(space.window) * work.lane
-        for i in range(len(runs)):
-            _move(
-                work.lane, lanes.ctypes.data + runs[i], engine.offsets.ctypes.data,
-                len(engine.offsets), space.codes.ctypes.data + i * SIDE * work.lane,
-                pitch,
-            )  # fmt: skip
-        _serve_outputs(
-            packed, space.codes, 0, block, work, spans, constants, goal, how, space
-        )
+def _describe(
+    goal: Goal, g: Grid, work: Any, taps: Any, planes: Any, unit0: int, group: int,
+    found: Any, space: Space,
+) -> int:  # fmt: skip
+    """Fills `runs`, `places` and `window` for a block; how many places there are."""
+    stretches = 0
+    for i in range(len(found)):
+        unit, lane, start = found[i, 0], found[i, 1], i * SIDE
+        at = unit * work.unit + group * (work.unit // work.groups)
+        space.runs[i] = at + lane * work.lane
+        stretches = _place(goal, g, unit0 + unit, lane, start, space, stretches)
+        if len(planes):
+            window = space.window[start : start + SIDE]
+            plane = planes[unit * work.groups + group]
+            sum_window(plane, lane, taps, window, SIDE)
+    return stretches
+
+
+@compiled
+def _move_runs(engine: Any, lanes: Bytes, runs: Any, lane: int, space: Space) -> None:
+    """Puts what each step reads of the runs side by side."""
+    pitch, steps = len(space.window) * lane, len(engine.offsets)
+    for i in range(len(runs)):
+        to = space.codes.ctypes.data + i * SIDE * lane
+        start = lanes.ctypes.data + runs[i]
+        _move(lane, start, engine.offsets.ctypes.data, steps, to, pitch)
 
 
 @compiled
@@ -211,12 +209,16 @@ def _serve_outputs(
 
 @compiled
 def _find_runs(
-    goal: Goal, g: Grid, unit: int, output: int, outputs: int, space: Space
-) -> int:
-    """Lists the runs that cover all lanes of a unit wanted by any of some outputs."""
+    goal: Goal, g: Grid, unit0: int, unit: int, output: int, outputs: int,
+    space: Space, count: int,
+) -> int:  # fmt: skip
+    """Adds the runs of a unit that any of some outputs wants; how many there are then.
+
+    unit0, unit: the first unit of the pass, and which one of the pass it is.
+    """
     wanted = space.wanted
     wanted[:] = False
-    image, d0, h0 = corner(g, unit)
+    image, d0, h0 = corner(g, unit0 + unit)
     if g.images > 1:
         for i in range(min(g.images, g.batch - image)):
             at = (image + i) * goal.image + output * goal.output
@@ -239,10 +241,11 @@ def _find_runs(
                 wanted[lane : lane + g.out[2]] = row
     # Where most are wanted, take all: neighbours need not be moved.
     everything = np.count_nonzero(wanted) > MOST * g.run
-    lane = count = 0
+    lane = 0
     while lane < g.run:
         if wanted[lane] or everything:
-            space.lanes[count] = lane
+            space.found[count, 0] = unit
+            space.found[count, 1] = lane
             count += 1
             lane += SIDE
         else:
@@ -330,7 +333,10 @@ def _move(context, lane, source, offsets, steps, target, pitch):
                 builder.store(codes, to, align=1)
                 return []
 
-            return lambda: emit.loop(builder, constant(0), steps, [], step)
+            def generate() -> None:
+                emit.loop(builder, constant(0), steps, [], step)
+
+            return generate
 
         emit.switch(builder, lane, {size: case(size) for size in (1, 4)})
         return context.get_dummy_value()

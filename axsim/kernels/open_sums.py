@@ -50,9 +50,7 @@ def add_open(
     each = prod(shape.out)
     image = total.numel() // max(1, shape.batch)
     first, end = outputs[0] * each, total.numel()
-    goal = Goal(
-        *(t.view(-1)[first:end].numpy() for t in (base, total, mask)),
-        units.numpy(), shift, image, each,
-    )  # fmt: skip
+    held = [t.view(-1)[first:end].numpy() for t in (base, total, mask)]
+    goal = Goal(held[0], held[1], held[2], units.numpy(), shift, image, each)
     cpu.complete(x, w, table, shape, pad_code or 0, path, finish, goal)
     return True
