@@ -8,7 +8,7 @@ same folds with the same seeds, so their difference is known far better than eit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -80,7 +80,10 @@ class Difference:
 
 
 def pooled_runs(
-    run: Callable[[Case], Mapping[str, Evaluation]], folds: int = 5, seeds: int = 3
+    run: Callable[[Case], Mapping[str, Evaluation]],
+    folds: int = 5,
+    seeds: int = 3,
+    parts: Sequence[tuple[ArrayDataset, ArrayDataset]] | None = None,
 ) -> dict[str, Pooled]:
     """Runs every fold of the digits with every seed and pools what each method says.
 
@@ -89,6 +92,7 @@ def pooled_runs(
             order; returns an evaluation for each method, of the same names each time.
         folds: 2 to 10.
         seeds: 0 to this less 1 are used; at least 1.
+        parts: what to train and to test with, instead of the folds.
 
     Raises:
         DataError: where an evaluation is not that of the case's test images.
@@ -98,8 +102,9 @@ def pooled_runs(
         >>> pooled["float32"].correct.shape  # doctest: +SKIP
         (3, 1797)
     """
-    parts = [digits_folds(fold, folds) for fold in range(folds)]
-    cases = [Case(f, s, *parts[f]) for s in range(seeds) for f in range(folds)]
+    if parts is None:
+        parts = [digits_folds(fold, folds) for fold in range(folds)]
+    cases = [Case(f, s, *part) for s in range(seeds) for f, part in enumerate(parts)]
     told = [_checked(case, run(case)) for case in progress(cases, "folds and seeds")]
     return {
         name: Pooled(np.concatenate([each[name] for each in told]).reshape(seeds, -1))

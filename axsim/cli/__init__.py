@@ -54,9 +54,11 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Runs the command line; errors of axsim are shown as a line, not a traceback."""
     warnings.showwarning = _show_warning
-    # Threads of OpenMP, which torch uses, wait for milliseconds at full speed; those
-    # of axsim's kernels would have to share the cores with them. Read when torch loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Torch's threads wait for the next work at full speed, with GNU's OpenMP for
+    # milliseconds; here for 0.3 ms, after which others have the cores. Read when
+    # torch loads.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal without µ, or a file name that is no text, is no reason to end.

@@ -36,6 +36,9 @@ def bench(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images of a batch, for bench network.")
     ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Such as cifar10:/path, for bench gates.")
+    ] = None,
 ) -> None:
     """Measure the speed of one subject and print it as a table."""
     known = subjects()
@@ -47,14 +50,16 @@ def bench(
     run = import_module(f"axsim.analysis.bench.{subject}").run
     taken = inspect.signature(run).parameters
     kept: dict[str, Any] = {"folder": folder} if "folder" in taken else {}
-    asked = {"model": model, "multipliers": multipliers, "batch": batch}
+    asked = {"model": model, "multipliers": multipliers, "batch": batch,
+             "data": data}  # fmt: skip
     for name, value in asked.items():
         if value is None:
             continue
         if name not in taken:
+            other = "gates" if name == "data" else "network"
             raise BackendError(
                 f"bench {subject} takes no --{name.removesuffix('s')}; only "
-                "'axsim bench network' does."
+                f"'axsim bench {other}' does."
             )
         kept[name] = value
     result = run(device, threads, **kept)

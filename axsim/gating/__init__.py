@@ -9,5 +9,6 @@ from .meter import Counts as Counts
 from .oracles import Closed as Closed
 from .oracles import Open as Open
 from .oracles import Random as Random
+from .sigmoid import SigmoidThreshold as SigmoidThreshold
 from .split import Split as Split
 from .threshold import Threshold as Threshold

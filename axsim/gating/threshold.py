@@ -63,18 +63,18 @@ class Threshold(Decision):
 
     def open(self, score: Tensor, threshold: Tensor | None) -> Tensor:
         """score > threshold, exactly: a sigmoid would round to 1/2 just above it."""
-        return score > _present(threshold)
+        return score > present(threshold)
 
     def slope(self, score: Tensor, threshold: Tensor | None) -> Tensor:
         """alpha s (1 - s), only where s >= 1/2 if sparse."""
-        s = torch.sigmoid(self.alpha * (score - _present(threshold)))
+        s = torch.sigmoid(self.alpha * (score - present(threshold)))
         slope = self.alpha * s * (1 - s)
         reached = self.reaches(score, threshold)
         return slope if reached is None else slope * reached
 
     def reaches(self, score: Tensor, threshold: Tensor | None) -> Tensor | None:
         """Everywhere, or where s >= 1/2."""
-        return score >= _present(threshold) if self.sparse else None
+        return score >= present(threshold) if self.sparse else None
 
     def first(self, shape: Shape) -> Tensor:
         """The thresholds to begin with.
@@ -106,7 +106,8 @@ class Threshold(Decision):
         return ", ".join(["threshold", *words])
 
 
-def _present(threshold: Tensor | None) -> Tensor:
+def present(threshold: Tensor | None) -> Tensor:
+    """A threshold that the caller knows to be there."""
     if threshold is None:
         raise ConversionError("a threshold gate without thresholds; give one a layer.")
     return threshold

@@ -12,6 +12,7 @@ from . import fields
 from .compiled import compiled
 from .noise import draw
 from .reals import Rows, bits_of, gather, real_of, scatter
+from .stages import count_up
 
 BLOCK = 256
 # Elements that share a word for every bit of a code.
@@ -29,9 +30,9 @@ RESOLUTION = np.float32(65536)
 @compiled
 def encode(
     start: int, stop: int, x: Any, rows: Rows, starts: Any, words: Any, ranges: Any,
-    inverse: Any, zero: Any, rounding: int, key: Any,
-) -> int:  # fmt: skip
-    """Codes blocks start … stop - 1; the number of them that are not finite.
+    inverse: Any, zero: Any, rounding: int, key: Any, wrong: Any,
+) -> None:  # fmt: skip
+    """Codes blocks start … stop - 1.
 
     Args:
         x: all elements in the order of memory.
@@ -40,10 +41,11 @@ def encode(
         ranges: int16[blocks, 2], written; empty where rows have steps.
         inverse, zero: float32, 1 / step and code of 0 for each row; else empty.
         key: uint64 of the random stream.
+        wrong: int64[1], to which blocks that are not finite are added.
     """
     block, noise = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     bits, codes = block.view(np.int32), np.empty(BLOCK, np.uint32)
-    wrong = 0
+    found = 0
     for task in range(start, stop):
         b, row, first, count = _place(task, rows)
         gather(x, rows, row, first, block)
@@ -58,14 +60,14 @@ def encode(
         else:
             fits = is_finite(low) and is_finite(high)
             low, scale, origin = ZERO, inverse[row], zero[row]
-        wrong += not fits
+        found += not fits
         if rounding == STOCHASTIC:
             draw(key, b, noise)
         _round(block, low, scale, noise, rounding)
         _clamp(block, origin, top, codes)
         codes[count:] = np.uint32(0)
         fields.pack(codes, width, target)
-    return wrong
+    count_up(wrong, found)
 
 
 @compiled

@@ -31,6 +31,17 @@ class _KernelCache(FunctionCache):
         super().__init__(function)
         self._cache_file._source_stamp = fingerprint()  # pyright: ignore[reportPrivateUsage]
 
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """What tells code of one function apart; the stamp covers its sources.
+
+        Numba would pickle what a function closes over, which for a compiled function
+        is another thing in every process.
+        """
+        cells = self._py_func.__closure__ or ()  # pyright: ignore[reportPrivateUsage]
+        held = [cell.cell_contents for cell in cells]
+        closed = [getattr(value, "__qualname__", None) or repr(value) for value in held]
+        return sig, codegen.magic_tuple(), tuple(closed)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The code of an earlier process; None where there is none.
 
@@ -59,3 +70,10 @@ def compiled(function: Callable[..., Any]) -> Any:
     except RuntimeError:
         return dispatcher
     return dispatcher
+
+
+def named_after(function: Any, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """`inner`, made for a compiled function, under a name that its code is kept by."""
+    inner.__module__ = function.__module__
+    inner.__qualname__ = f"{function.__qualname__}.{inner.__name__}"
+    return inner

@@ -196,16 +196,12 @@ def convolve(
     corrected = size.per_pass * size.groups if len(call.finish.zeros) else 0
     planes = np.empty((corrected, work.channel + SLACK), np.int32)
     threads = pool.threads_for(work.nanoseconds)
-    board = stages.board(3 * work.passes)
 
-    def share() -> None:
-        _serve(
-            engine, work.grid, work.phases, work.starts, work.taps, work.listed,
-            call.x, lanes, codes, planes, spans, base, out, call.pad, call.finish,
-            call.goal, packed, board, threads,
-        )  # fmt: skip
-
-    pool.together(share, threads)
+    _share(
+        threads, engine, work.grid, work.phases, work.starts, work.taps, work.listed,
+        call.x, lanes, codes, planes, spans, base, out, call.pad, call.finish,
+        call.goal, packed, stages.board(3 * work.passes), threads,
+    )  # fmt: skip
 
 
 @compiled
@@ -278,6 +274,9 @@ def _serve(
             stages.report(board, stage, last - first)
             first, last = stages.take(board, stage, tasks, threads)
         stages.wait(board, stage, tasks)
+
+
+_share = pool.together(_serve)
 
 
 @compiled

@@ -11,6 +11,7 @@ the codes under an output's window stand for.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ class Finish(NamedTuple):
     sign: int
 
 
+@lru_cache(maxsize=1024)
 def stay_whole(outputs: int) -> Finish:
     """Sums as they are."""
     none = np.empty(0, np.float32)

@@ -260,17 +260,14 @@ def _mapped(
     out = np.empty((len(codes), count * prod(bordered)), chunk.kind)
     planes = np.array(chunk.planes)
 
-    def work(first: int, last: int) -> None:
-        _map_rows(codes, out, planes, maps, size, padding, pad, first, last)
-
-    pool.run(work, len(out), out.size * MAP)
+    _map(len(out), out.size * MAP, codes, out, planes, maps, size, padding, pad)
     return out
 
 
 @compiled
 def _map_rows(
-    codes: Bytes, out: Any, planes: Any, maps: Any, size: tuple[int, int, int],
-    padding: tuple[int, int, int], pad: int, first: int, last: int,
+    first: int, last: int, codes: Bytes, out: Any, planes: Any, maps: Any,
+    size: tuple[int, int, int], padding: tuple[int, int, int], pad: int,
 ) -> None:  # fmt: skip
     pixels = size[0] * size[1] * size[2]
     border = padding[0] + padding[1] + padding[2] > 0
@@ -318,14 +315,11 @@ def _add(product: torch.Tensor, sums: Any, shift: int) -> None:
     """sums += product << shift, modulo their width."""
     rows = product.flatten(1).numpy()
 
-    def work(first: int, last: int) -> None:
-        _add_rows(rows, sums, shift, first, last)
-
-    pool.run(work, len(rows), rows.size * ADD)
+    _add_all(len(rows), rows.size * ADD, rows, sums, shift)
 
 
 @compiled
-def _add_rows(rows: Any, sums: Any, shift: int, first: int, last: int) -> None:
+def _add_rows(first: int, last: int, rows: Any, sums: Any, shift: int) -> None:
     for row in range(first, last):
         source, target = rows[row], sums[row]
         for i in range(len(source)):
@@ -340,3 +334,7 @@ def _add_up(codes: Bytes, values: Any, out: Any) -> None:
         for code in codes[row]:
             total += values[code]
         out[row] = total
+
+
+_map = pool.over_ranges(_map_rows)
+_add_all = pool.over_ranges(_add_rows)

@@ -20,7 +20,7 @@ from . import gpu
 from .compiled import compiled
 from .emit import I32, I64, intrinsic, pointer
 from .pack import elements_of, memory_of
-from .pool import run
+from .pool import over_ranges
 from .reals import HALF, REAL, narrowed, widened
 
 LANES, FIELDS = 8, 32
@@ -47,11 +47,7 @@ def pack_mask(x: Tensor) -> Tensor:
     memory = memory_of(x)
     words = torch.empty(-(-x.numel() // FIELDS), dtype=torch.int32)
     out = words.numpy().view(np.uint32)
-    run(
-        lambda start, stop: _encode(start, stop, memory, out),
-        -(-x.numel() // BLOCK),
-        x.numel() * PACK_TIME,
-    )
+    _encode_all(-(-x.numel() // BLOCK), x.numel() * PACK_TIME, memory, out)
     return words
 
 
@@ -67,11 +63,10 @@ def unpack_mask(words: Tensor, out: Tensor, worth: float = 1) -> Tensor:
         gpu.room("mask").decode(words, *elements_of(out), worth)
         return out
     memory, coded = memory_of(out), words.numpy().view(np.uint32)
-    run(
-        lambda start, stop: _decode(start, stop, memory, coded, np.float32(worth)),
-        -(-out.numel() // BLOCK),
-        out.numel() * UNPACK_TIME,
-    )
+    _decode_all(
+        -(-out.numel() // BLOCK), out.numel() * UNPACK_TIME, memory, coded,
+        np.float32(worth),
+    )  # fmt: skip
     return out
 
 
@@ -148,3 +143,7 @@ def _decode(start: int, stop: int, x: Any, words: Any, worth: Any) -> None:
             for i in range(target.size):
                 bit = source[i % source.size] >> np.uint32(i // source.size)
                 target[i] = one if bit & np.uint32(1) else zero
+
+
+_encode_all = over_ranges(_encode)
+_decode_all = over_ranges(_decode)

@@ -21,7 +21,7 @@ from torch import Tensor
 from ..errors import BackendError, OperandError
 from . import blocks, gpu
 from .blocks import BLOCK, UNIT
-from .pool import run
+from .pool import over_ranges
 from .reals import Rows
 
 # Whole numbers up to here are exact in float32.
@@ -114,17 +114,13 @@ def pack(
     total = blocks_of(rows)
     ranges = torch.empty(0 if inverse is not None else total, 2, dtype=torch.bfloat16)
     given = _given(rows, inverse, zero)
-    wrong: list[int] = []
-
-    def work(start: int, stop: int) -> None:
-        found = blocks.encode(
-            start, stop, memory, rows, starts, words.numpy().view(np.uint32),
-            ranges.view(torch.int16).numpy(), *given, mode, np.uint64(key),
-        )  # fmt: skip
-        wrong.append(found)
-
-    run(work, total, x.numel() * PACK_TIME)
-    return Words(words, ranges, sum(wrong))
+    wrong = np.zeros(1, np.int64)
+    _encode(
+        total, x.numel() * PACK_TIME, memory, rows, starts,
+        words.numpy().view(np.uint32), ranges.view(torch.int16).numpy(), *given, mode,
+        np.uint64(key), wrong,
+    )  # fmt: skip
+    return Words(words, ranges, int(wrong[0]))
 
 
 def unpack(
@@ -166,13 +162,10 @@ def unpack(
     own = torch.empty(0, 2, dtype=torch.bfloat16) if ranges is None else ranges
     spans = own.view(torch.int16).numpy()
     given = _given(rows, step, zero)
-    run(
-        lambda start, stop: blocks.decode(
-            start, stop, memory, rows, starts, coded, spans, *given
-        ),
-        blocks_of(rows),
-        out.numel() * UNPACK_TIME,
-    )
+    _decode(
+        blocks_of(rows), out.numel() * UNPACK_TIME, memory, rows, starts, coded, spans,
+        *given,
+    )  # fmt: skip
     return out
 
 
@@ -207,11 +200,7 @@ def block_extremes(x: Tensor, rows: Rows) -> Tensor:
         return gpu.room("pack").measure(*elements_of(x), rows).view(shape)
     memory, extremes = memory_of(x), torch.empty(shape)
     found = extremes.view(-1, 2).numpy()
-    run(
-        lambda start, stop: blocks.measure(start, stop, memory, rows, found),
-        blocks_of(rows),
-        x.numel() * MEASURE_TIME,
-    )
+    _measure(blocks_of(rows), x.numel() * MEASURE_TIME, memory, rows, found)
     return extremes
 
 
@@ -293,3 +282,7 @@ def _given(rows: Rows, factor: Tensor | None, zero: Tensor | None) -> tuple[Any,
     zeros = torch.zeros(rows.count) if zero is None else zero
     each = [t.expand(rows.count).contiguous().numpy() for t in (factor, zeros)]
     return each[0], each[1]
+
+
+_encode, _decode = over_ranges(blocks.encode), over_ranges(blocks.decode)
+_measure = over_ranges(blocks.measure)

@@ -1,15 +1,22 @@
-"""One pool of threads for all CPU kernels."""
+"""How kernels use several threads: torch's own, or helpers where it has none."""
+
+# pyright: basic
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
 import torch
+
+from . import team
+from .compiled import compiled, named_after
+from .stages import board, report, take, wait
+from .team import call_in_team
 
 # Work of fewer nanoseconds is done before another thread has woken up.
 WORTH_A_THREAD = 100_000
@@ -69,14 +76,66 @@ def threads_for(nanoseconds: float) -> int:
     return torch.get_num_threads() if nanoseconds >= WORTH_A_THREAD else 1
 
 
-def together(work: Callable[[], Any], threads: int) -> None:
-    """Calls `work()` in this thread and in others that come before it has returned.
-
-    The calling thread takes part, so that several callers cannot wait for each other.
+def together(function: Any) -> Callable[..., None]:
+    """What calls a function in several threads at once.
 
     Args:
-        work: shares its tasks among all who call it, and releases the GIL.
-        threads: of them, this one included.
+        function: compiled, returns nothing; it shares its tasks among all who call it,
+            and nobody waits for a thread that has not come.
+
+    Returns:
+        Calls `function(*arguments)` as `call(threads, *arguments)`: in torch's own
+        threads, or in this one and in helpers where torch has none.
+    """
+
+    def enter(address: int, threads: int, *arguments: Any) -> None:
+        if call_in_team(address, threads, function, arguments):
+            raise MemoryError("no memory for the working space of a kernel.")
+
+    entry = compiled(named_after(function, enter))
+
+    def call(threads: int, *arguments: Any) -> None:
+        address = team.start() if threads > 1 else 0
+        if address or threads == 1:
+            entry(address, threads, *arguments)
+        else:
+            with_helpers(lambda: entry(0, 1, *arguments), threads)
+
+    return call
+
+
+def over_ranges(function: Any) -> Callable[..., None]:
+    """What calls a function for ranges that cover a number of tasks.
+
+    Args:
+        function: compiled, returns nothing; takes the first task and the one after the
+            last before its arguments.
+
+    Returns:
+        `call(tasks, nanoseconds, *arguments)`, with the time of all tasks, roughly.
+    """
+
+    def drain(board: Any, tasks: int, threads: int, arguments: Any) -> None:
+        first, last = take(board, 0, tasks, threads)
+        while first < last:
+            function(first, last, *arguments)
+            report(board, 0, last - first)
+            first, last = take(board, 0, tasks, threads)
+        wait(board, 0, tasks)
+
+    shared = together(compiled(named_after(function, drain)))
+
+    def call(tasks: int, nanoseconds: float, *arguments: Any) -> None:
+        threads = max(1, min(threads_for(nanoseconds), tasks))
+        shared(threads, board(1), tasks, threads, arguments)
+
+    return call
+
+
+def with_helpers(work: Callable[[], Any], threads: int) -> None:
+    """Calls `work()` in this thread and in helpers that come before it has returned.
+
+    The calling thread takes part, so that several callers cannot wait for each other.
     """
     turns = [_Turn(work) for _ in range(threads - 1)]
     for turn in turns:
@@ -86,35 +145,3 @@ def together(work: Callable[[], Any], threads: int) -> None:
     finally:
         for turn in turns:
             turn.close()
-
-
-def run(work: Callable[[int, int], Any], tasks: int, nanoseconds: float) -> None:
-    """Calls `work(first, last)` over ranges that cover `tasks`, on torch's threads.
-
-    Args:
-        work: releases the GIL.
-        tasks: their number.
-        nanoseconds: what all of them take, roughly.
-    """
-    threads = min(threads_for(nanoseconds), tasks)
-    if threads <= 1:
-        work(0, tasks)
-        return
-    ranges = _ranges(tasks, threads)
-
-    def drain() -> None:
-        # `next` on a list's iterator is atomic: every range is taken once.
-        for first, last in iter(lambda: next(ranges, None), None):
-            work(first, last)
-
-    together(drain, threads)
-
-
-def _ranges(tasks: int, threads: int) -> Iterator[tuple[int, int]]:
-    """Ranges of falling size: few hand-overs, and all threads end together."""
-    ranges, first = list[tuple[int, int]](), 0
-    while first < tasks:
-        last = first + max(1, (tasks - first) // (2 * threads))
-        ranges.append((first, last))
-        first = last
-    return iter(ranges)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from .compiled import compiled
-from .pool import run
+from .pool import over_ranges
+from .stages import count_up
 
 # Elements a task takes on, and nanoseconds one takes, roughly.
 PIECE, TIME = 1 << 15, 0.25
@@ -51,17 +52,12 @@ def encode(
     low, high = np.float32(limits[0]), np.float32(limits[1])
     settings = np.float32(inverse), np.float32(zero), low, high, mask, half_up
 
-    lost: list[int] = []
-
-    def work(first: int, last: int) -> None:
-        piece = slice(first * PIECE, last * PIECE)
-        found = _encode(
-            source[piece], codes[piece], within[piece], *settings, inside is not None
-        )
-        lost.append(found)
-
-    run(work, -(-x.numel() // PIECE), x.numel() * TIME)
-    return raw, not any(lost)
+    lost = np.zeros(1, np.int64)
+    _encode_all(
+        -(-x.numel() // PIECE), x.numel() * TIME, source, codes, within, *settings,
+        inside is not None, lost,
+    )  # fmt: skip
+    return raw, not lost[0]
 
 
 def is_dense(x: Tensor) -> bool:
@@ -78,6 +74,22 @@ def _flat(t: Tensor, like: Tensor) -> Any:
 
 
 @compiled
+def _encode_pieces(
+    first, last, x, codes, within, inverse, zero, low, high, mask, half_up,
+    wants_inside, lost,
+):  # fmt: skip
+    """Encodes pieces first ... last - 1; adds those with a NaN to lost[0]."""
+    for piece in range(first, last):
+        own = slice(piece * PIECE, (piece + 1) * PIECE)
+        found = _encode(
+            x[own], codes[own], within[own], inverse, zero, low, high, mask, half_up,
+            wants_inside,
+        )  # fmt: skip
+        if found:
+            count_up(lost, 1)
+
+
+@compiled
 def _encode(x, codes, within, inverse, zero, low, high, mask, half_up, wants_inside):
     lost = np.int32(0)
     for i in range(x.size):
@@ -91,3 +103,6 @@ def _encode(x, codes, within, inverse, zero, low, high, mask, half_up, wants_ins
         code = min(max(code, low), high) if code == code else np.float32(0)
         codes[i] = np.uint8(np.int32(code) & mask)
     return lost
+
+
+_encode_all = over_ranges(_encode_pieces)

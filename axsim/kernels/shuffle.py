@@ -7,7 +7,7 @@ give one plane of 64 products. Planes are summed in 16-bit lanes without widenin
 2^16. After at most 256 steps the sums move to 32 bits.
 
 Where all codes are below 128 one permutation serves a plane and no choice is needed;
-below 64 one `vpermb`.
+below 64 one `vpermb`; below 32 see `narrow`.
 """
 
 # pyright: basic
@@ -90,7 +90,9 @@ def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
 
 
 def cost(table: Table, shape: Convolution) -> float:
-    """Estimated nanoseconds, for codes up to 255."""
+    """Estimated nanoseconds, for the largest codes that the table has."""
+    if _takes_quads(shape) and narrow.residual_for(table, table.entries[0] - 1):
+        return CALL + narrow.cost(shape)
     planes = table.derived(_planes_of[256])
     block = BLOCK if planes and planes.count == 2 else ONE_PLANE
     return CALL + estimate(lay_out(shape, BLOCK), block, shape.terms)
@@ -100,7 +102,7 @@ def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape = call.shape
     residual = narrow.residual_for(call.table, call.bound)
-    if residual and shape.channels // shape.groups >= narrow.TAPS:
+    if residual and _takes_quads(shape):
         narrow.run(call, residual, sums)
         return
     planes = _planes(call)
@@ -111,6 +113,10 @@ def run(call: Call, sums: Any) -> None:
     base = planes.bias(call.w) + call.finish.constant
     work = plan(lanes, BLOCK, None, torch.get_num_threads())
     convolve(engine, work, call, stretches, base, sums)
+
+
+def _takes_quads(shape: Convolution) -> bool:
+    return shape.channels // shape.groups >= narrow.TAPS
 
 
 def _planes(call: Call) -> Planes:

@@ -68,6 +68,12 @@ def wait(board: Any, stage: int, tasks: int) -> None:
             _yield()
 
 
+@compiled
+def count_up(counter: Any, number: int) -> None:
+    """Adds to the first element of an int64 array that other threads add to as well."""
+    _add(counter.ctypes.data, number)
+
+
 @emit.intrinsic
 def _read(context, address):
     """The number at an address, and all that was written before it."""

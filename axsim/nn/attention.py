@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..gating.gate import Gate
 from ..memory.policy import Slot
 from ..memory.saved import Saved
 from ..memory.store import Store
@@ -15,8 +16,8 @@ from .forms import LinearForm
 from .layer import Answer, ApproxLayer
 from .matmul import matmul
 from .saved.keeper import Keeper
+from .scores import GatedScores, check_scores, close, gated_scores
 from .site import Site
-from .spec import QUESTIONS
 
 PROJECTIONS = ("query", "key", "value")
 
@@ -25,12 +26,12 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
     """`torch.nn.MultiheadAttention` on a multiplier, which `spec=` names.
 
     The three projections, the scores QKᵀ, the mixture AV and the output projection
-    are each a site of their own. Softmax and masks stay floating point.
+    are each a site of their own. Softmax and masks stay floating point. A gate of bits
+    is one of the scores: where it is closed a key is not attended to; a query for which
+    it is closed everywhere attends by the high bits alone (`axsim/nn/scores.py`).
     """
 
     kind = "attention"
-
-    questions = QUESTIONS - {"gate"}
 
     def __init__(
         self, *args: object, spec: Answer, name: str = "", **settings: object
@@ -41,6 +42,9 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
     def build_sites(self, name: str) -> None:
         """Four sites with weights, two of activations alone."""
         self.sites = nn.ModuleDict()
+        gate = self.spec.gate if isinstance(self.spec.gate, Gate) else None
+        if gate:
+            check_scores(gate, self.spec.on_codes, name)
         if not self.spec.on_codes:
             return
         weighted = (*PROJECTIONS, "out")
@@ -49,6 +53,10 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
             part: Site(self.spec, f"{name}.{part}", None)
             for part in ("scores", "mixture")
         }
+        if gate:
+            sites["scores"] = GatedScores(
+                self.spec, f"{name}.scores", gate, self.num_heads, self.head_dim
+            )
         self.sites.update(sites)
         self.sites.to(self.out_proj.weight.device)
 
@@ -87,8 +95,10 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
         q, k, v = (self._project(part, i, x) for i, (part, x) in
                    enumerate(zip(PROJECTIONS, inputs, strict=True)))  # fmt: skip
         k, v = self._extended(k, self.bias_k), self._extended(v, self.bias_v)
-        scores = matmul(self._site("scores"), q / self.head_dim**0.5, k.mT)
+        scores, opened = self._scores(q / self.head_dim**0.5, k)
         mask = self._mask(attn_mask, key_padding_mask, scores, batched)
+        if opened is not None:
+            scores = close(scores, opened, mask)
         attention = torch.softmax(scores if mask is None else scores + mask, -1)
         dropped = F.dropout(attention, self.dropout, self.training)
         mixed = matmul(self._site("mixture"), dropped, v).transpose(1, 2).flatten(2)
@@ -122,6 +132,13 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
             site.observe(x)
             return F.linear(x, weight, bias)
         return site.multiply(x, weight, bias, LinearForm())
+
+    def _scores(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The scores and, with a gate, where it was open."""
+        site = self._site("scores")
+        if isinstance(site, GatedScores):
+            return gated_scores(site, q, k)
+        return matmul(site, q, k.mT), None
 
     def _site(self, part: str) -> Site:
         site = self.sites[part]

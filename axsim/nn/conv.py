@@ -15,6 +15,7 @@ class Convolution(WeightedLayer):
     """A convolution of any number of dimensions, with every padding mode of torch."""
 
     kind = "convolution"
+    sums_reals = True
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: str | tuple[int, ...]

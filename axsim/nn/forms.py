@@ -74,27 +74,24 @@ class Form(Protocol):
         ...
 
 
-class SplitForm(Form, Protocol):
+class GateForm(Form, Protocol):
     """A form whose products a gate can split.
 
     Attributes:
-        channel_axis: of the input's channels, and of the outputs in the output.
+        channel_axis: of the input's channels, and of the outputs in the output, each of
+            which has a threshold.
+        tile_axis: of the outputs that hardware computes in blocks.
     """
 
     channel_axis: ClassVar[int]
+    tile_axis: ClassVar[int]
+
+
+class SplitForm(GateForm, Protocol):
+    """A form of weights, whose channels a gate can split too."""
 
     def reals(self, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
         """The float operation."""
-        ...
-
-    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
-        """What each output pixel sees: a view, its last dimensions those of w[0].
-
-        Args:
-            x: raw codes, or real values.
-            w: shape of the weights.
-            pad: what a padded tap holds.
-        """
         ...
 
 
@@ -103,6 +100,7 @@ class LinearForm:
     """x[..., K] times w[N, K], all leading dimensions alike."""
 
     channel_axis: ClassVar[int] = -1
+    tile_axis: ClassVar[int] = -1
     pads = False
 
     def sums(
@@ -121,9 +119,6 @@ class LinearForm:
 
     def reals(self, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.linear(x, w, bias)
-
-    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
-        return x.reshape(-1, x.shape[-1])
 
     def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
         """Rows are images of one pixel."""
@@ -153,6 +148,7 @@ class ConvolutionForm:
     """A convolution over 1, 2 or 3 dimensions, padded alike on both sides."""
 
     channel_axis: ClassVar[int] = 1
+    tile_axis: ClassVar[int] = 1
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -219,20 +215,6 @@ class ConvolutionForm:
             self.dilation,
             self.groups,  # pyright: ignore[reportArgumentType]
         )
-
-    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
-        border = [p for padding in reversed(self.padding) for p in (padding, padding)]
-        padded = F.pad(x, border, value=pad)
-        image, channel, *steps = padded.stride()
-        spans = zip(padded.shape[2:], w[2:], self.dilation, self.stride, strict=True)
-        out = [(p - d * (k - 1) - 1) // s + 1 for p, k, d, s in spans]
-        strides = (
-            image,
-            *(step * s for step, s in zip(steps, self.stride, strict=True)),
-            channel,
-            *(step * d for step, d in zip(steps, self.dilation, strict=True)),
-        )
-        return padded.as_strided((len(x), *out, *w[1:]), strides)
 
     def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
         """The convolution of operands of these shapes."""

@@ -28,7 +28,7 @@ from ..memory.codec import Packed
 from ..memory.codecs.bit_mask import BitMask
 from ..memory.codecs.lossless import Lossless
 from ..quant.scheme import Scheme
-from .forms import SplitForm
+from .forms import GateForm, SplitForm
 from .gated_reals import gated_reals
 from .pieces import Piece, Sums
 from .product import Operand, operand_gradients, passed, result_type
@@ -78,26 +78,36 @@ def multiply_gated(
 
     Compiled networks run it as it is: which products are formed depends on the values.
     """
-    operands = site, unit, x, weight, bias, form
+    if isinstance(site, GatedSite):
+        return multiply_noting(site, unit, x, weight, bias, form)[0]
+    return _uncompiled(gated_reals)(x, weight, bias, form, unit)
+
+
+def multiply_noting(
+    site: GatedSite, unit: GateUnit, x: Tensor, weight: Tensor, bias: Tensor | None,
+    form: GateForm,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The output of a gated layer on codes, and bool, where its gate was open."""
+    return _uncompiled(_multiply)(site, unit, x, weight, bias, form)
+
+
+def _uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     # The compiler takes longer to import than all of this package.
     if "torch._dynamo" not in sys.modules:
-        return _multiply(*operands)
-    apart: Callable[..., Tensor] = torch.compiler.disable(_multiply)  # pyright: ignore[reportAssignmentType]
-    return apart(*operands)
+        return function
+    return torch.compiler.disable(function)  # pyright: ignore[reportReturnType]
 
 
 def _multiply(
-    site: Site | None, unit: GateUnit, x: Tensor, weight: Tensor, bias: Tensor | None,
-    form: SplitForm,
-) -> Tensor:  # fmt: skip
-    if not isinstance(site, GatedSite):
-        return gated_reals(x, weight, bias, form, unit)
+    site: GatedSite, unit: GateUnit, x: Tensor, weight: Tensor, bias: Tensor | None,
+    form: GateForm,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     x, a, w = site.operands(x, weight)
     call = _Call(site.sums, form, unit, torch.is_grad_enabled())
-    y = mark_nan(_Gated.apply(x, weight, bias, unit.threshold, a, w, call), x, a)
+    y, mask = _Gated.apply(x, weight, bias, unit.threshold, a, w, call)
     if site.counted is not None:
         site.counted += form.products(x.shape, weight.shape, y.shape)
-    return y
+    return mark_nan(y, x, a.whole), mask
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ class _Call:
     """One gated layer, its form for this input, and whether gradients may come."""
 
     sums: Sums
-    form: SplitForm
+    form: GateForm
     unit: GateUnit
     trains: bool
 
@@ -129,7 +139,7 @@ class _Gated(torch.autograd.Function):
         a: Operand,
         w: Operand,
         call: _Call,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         form, unit, sums = call.form, call.unit, call.sums
         kind = torch.promote_types(x.dtype, torch.float32)
         total = sums.of_base(a, w, form)
@@ -138,14 +148,16 @@ class _Gated(torch.autograd.Function):
         stats = unit.statistics(base, form.channel_axis)
         score = call.score(base, stats)
         mask = unit.gate.decide.open(score, call.limit(threshold))
-        unit.meter.count(mask, form.channel_axis)
+        unit.meter.count(mask, form.tile_axis)
         y = add_rest(base, total, sums, a, w, form, mask)
         if bias is not None:
             y.add_(form.per_output(bias.to(kind)))
         if call.trains and any(ctx.needs_input_grad):
             _keep(ctx, _Kept(call, a, w, mask, threshold, stats))
             ctx.types = x.dtype, weight.dtype, bias.dtype if bias is not None else None
-        return y.to(result_type(x))
+        ctx.mark_non_differentiable(mask)
+        ctx.set_materialize_grads(False)
+        return y.to(result_type(x)), mask
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

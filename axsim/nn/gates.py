@@ -16,7 +16,7 @@ Costs = Mapping[str, Cost | None]
 
 
 def gates_of(net: nn.Module) -> dict[str, GateUnit]:
-    """The gates, by their layers' names."""
+    """The gates, by the names of their layers; of scores, of the site in attention."""
     return {
         name.rpartition(".")[0]: module
         for name, module in net.named_modules()
@@ -40,7 +40,7 @@ def gate_line(
     return GateLine(
         name,
         str(unit.gate),
-        products.get(_site(name), products.get(name, 0)),
+        products.get(_place(name, products), 0),
         split.base_work(shape),
         unit.meter.read(all_processes),
         (whole, split.msb) if isinstance(split, Bits) else None,
@@ -56,12 +56,15 @@ def gated_costs(gates: Mapping[str, GateUnit], costs: Costs) -> dict[str, Cost |
     """
     found = dict(costs)
     for name, unit in gates.items():
-        if (base := costs.get(_site(name))) is not None:
+        place = _place(name, costs)
+        if (base := costs.get(place)) is not None:
             rest = unit.gate.rest.cost if unit.gate.rest else base
             share = 1 - unit.meter.read().sparsity
-            found[_site(name)] = gated_cost(unit.gate, unit.shape, base, rest, share)
+            found[place] = gated_cost(unit.gate, unit.shape, base, rest, share)
     return found
 
 
-def _site(layer: str) -> str:
-    return f"{layer}.site"
+def _place(gated: str, known: Mapping[str, object]) -> str:
+    """Where the products of a gate are formed: at the site of its layer, or at it."""
+    site = f"{gated}.site"
+    return site if site in known else gated

@@ -14,9 +14,11 @@ from ..gating.unit import GateUnit
 from ..memory.policy import Slot
 from ..memory.saved import Saved
 from ..memory.store import Store
+from ..quant.magnitudes import MagnitudeOperands, Magnitudes
 from ..tables.multiplier import Multiplier
 from .forms import Form, SplitForm
 from .gated import GatedSite, multiply_gated
+from .magnitudes import check_magnitudes, multiply_magnitudes
 from .saved.keeper import Keeper
 from .saved.product import keep_input
 from .site import Site
@@ -34,11 +36,13 @@ class ApproxLayer(nn.Module, ABC):
     Attributes:
         kind: what rules with a spec for each kind call it; empty for none.
         questions: those that its kind has.
+        sums_reals: whether its form has a float operation, which magnitudes need.
         keeper: keeps what the layer saves for backward; None leaves that to torch.
     """
 
     kind: ClassVar[Kind | Literal[""]] = ""
     questions: ClassVar[frozenset[str]] = QUESTIONS
+    sums_reals: ClassVar[bool] = False
     spec: LayerSpec
     keeper: Keeper | None = None
 
@@ -57,7 +61,12 @@ class ApproxLayer(nn.Module, ABC):
         if isinstance(self.spec.gate, Gate) and "gate" not in self.questions:
             raise ConversionError(
                 f"{name or 'the layer'!r} is a {type(self).__name__}, which no "
-                "gate can split; convolutions and linear layers can have one."
+                "gate can split; convolutions, linear layers and attention can."
+            )
+        if isinstance(self.spec.quant, Magnitudes) and not self.sums_reals:
+            raise ConversionError(
+                f"{name or 'the layer'!r} is a {type(self).__name__}, which has no "
+                "magnitudes; convolutions and linear layers do. Use Quant(...) here."
             )
         self.build_sites(name or type(self).__name__)
 
@@ -83,10 +92,12 @@ class WeightedLayer(ApproxLayer):
 
     Attributes:
         site: where its products are formed; None where they stay real numbers.
+        levels: of its operands, where those stay real numbers of few levels.
         gate: what decides which of them are; None where all are.
     """
 
     site: Site | None
+    levels: MagnitudeOperands | None
     gate: GateUnit | None
     weight: Tensor
     bias: Tensor | None
@@ -101,15 +112,18 @@ class WeightedLayer(ApproxLayer):
     def build_sites(self, name: str) -> None:
         """One site, where the layer computes on codes."""
         gate = self.spec.gate if isinstance(self.spec.gate, Gate) else None
-        self.site = self.gate = None
-        if self.spec.on_codes:
+        self.site = self.gate = self.levels = None
+        if isinstance(self.spec.quant, Magnitudes):
+            check_magnitudes(self.spec, name)
+            self.levels = MagnitudeOperands(self.spec.quant)
+        elif self.spec.on_codes:
             kind = GatedSite if gate else Site
             self.site = kind(self.spec, name, self.weight_axis)
         if gate:
             self.gate = GateUnit(gate, self._gate_shape(name))
         if isinstance(self.site, GatedSite) and self.gate:
             self.site.split_tables(self.gate)
-        for part in (self.site, self.gate):
+        for part in (self.site, self.levels, self.gate):
             if part is not None:
                 part.to(self.weight.device)
 
@@ -117,6 +131,7 @@ class WeightedLayer(ApproxLayer):
         """What a gate must know of the layer."""
         groups = getattr(self, "groups", 1)
         codes = None if self.site is None else self.site.schemes[0]
+        codes = codes if self.levels is None else self.levels.answer.scheme
         channels, outputs = self.weight.shape[1] * groups, self.weight.shape[0]
         return Shape(channels, outputs, groups, codes, name)
 
@@ -129,10 +144,14 @@ class WeightedLayer(ApproxLayer):
         if site is not None and site.calibrating:
             site.observe(input)
             return self.exactly(input, *args, **settings)
-        if site is None and gate is None:
+        if site is None and gate is None and self.levels is None:
             return self._in_reals(input, *args, **settings)
         x, form = self.placed(input, *args, **settings)
-        if gate is None:
+        if self.levels is not None:
+            y = multiply_magnitudes(
+                self.levels, gate, x, self.weight, self.bias, cast(SplitForm, form)
+            )
+        elif gate is None:
             y = cast(Site, site).multiply(x, self.weight, self.bias, form)
         else:
             split = cast(SplitForm, form)
@@ -140,7 +159,13 @@ class WeightedLayer(ApproxLayer):
         return y if x.dim() == input.dim() else y.squeeze(0)
 
     def remember(self, saved: Saved, store: Store, name: str) -> None:
-        """Keeps the layer's input, or the codes of it."""
+        """Keeps the layer's input, or the codes of it.
+
+        Several operations share the input of a gate on real numbers, and those on
+        magnitudes have others: what they save is left to torch.
+        """
+        if self.site is None and (self.gate or self.levels):
+            return
         super().remember(saved, store, name)
         if self.site is not None:
             self.site.keeper = self.keeper

@@ -20,6 +20,7 @@ class ApproxLinear(WeightedLayer, nn.Linear):
     """
 
     kind = "linear"
+    sums_reals = True
 
     def placed(
         self, input: Tensor, *args: Any, **settings: Any

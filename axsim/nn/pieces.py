@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
 
 import torch
 from torch import Tensor
 
 from ..gating.split import Part
 from ..tables.multiplier import Multiplier
-from .forms import SplitForm
+from .forms import GateForm
 from .product import INT32_MAX, Circuit, Operand
 from .spec import Gradient
 
@@ -101,27 +100,29 @@ class Sums:
     gradient: Gradient = "ste"
     backend: str = "auto"
 
-    def circuit(self, piece: Piece, form: SplitForm) -> Circuit:
+    def circuit(self, piece: Piece, form: GateForm) -> Circuit:
         """How the products of a piece are formed."""
         return Circuit(piece.mul, form, self.skip, self.gradient, self.backend)
 
-    def of_base(self, a: Operand, w: Operand, form: SplitForm) -> Tensor:
+    def of_base(self, a: Operand, w: Operand, form: GateForm) -> Tensor:
         """The base's sums, for all outputs."""
         return self._join(self.base, a, w, form)
 
-    def of_rest(self, a: Operand, w: Operand, form: SplitForm) -> Tensor:
+    def of_rest(self, a: Operand, w: Operand, form: GateForm) -> Tensor:
         """The rest's sums, for all outputs."""
         return self._join(self.rest, a, w, form)
 
-    def kind(self, w: torch.Size) -> torch.dtype:
+    def kind(self, terms: int) -> torch.dtype:
         """int32 where no sum of base and rest can leave it, else int64."""
         most = sum(max(p.peak for p in pieces) for pieces in (self.base, self.rest))
-        return torch.int32 if prod(w[1:]) * most <= INT32_MAX else torch.int64
+        return torch.int32 if terms * most <= INT32_MAX else torch.int64
 
     def _join(
-        self, pieces: tuple[Piece, ...], a: Operand, w: Operand, form: SplitForm
+        self, pieces: tuple[Piece, ...], a: Operand, w: Operand, form: GateForm
     ) -> Tensor:
-        kind, axis = self.kind(w.raw.shape), form.channel_axis
+        # What a single output takes.
+        terms = form.products(a.raw.shape, w.raw.shape, torch.Size(()))
+        kind, axis = self.kind(terms), form.channel_axis
         found = [
             self.circuit(piece, form)
             .accumulate(piece.input(a, axis), piece.weights(w))

@@ -122,9 +122,9 @@ class Site(nn.Module):
         )
         with self._keeping(a, w):
             y = multiply(x, weight, bias, a, w, circuit)
-        y = mark_nan(y, x, a)
+        y = mark_nan(y, x, a.whole)
         if self.weight_axis is None:
-            y = mark_nan(y, weight, w)
+            y = mark_nan(y, weight, w.whole)
         if self.counted is not None:
             self.counted += form.products(x.shape, weight.shape, y.shape)
         return y
@@ -204,13 +204,18 @@ def encoded(x: Tensor, quantizer: Quantizer) -> Operand:
     return Operand(raw, scale, zero_point, scheme, inside, whole)
 
 
-def mark_nan(y: Tensor, x: Tensor, codes: Operand) -> Tensor:
+def mark_nan(y: Tensor, x: Tensor, whole: bool = False) -> Tensor:
     """The outputs, NaN for each entry of the batch whose input holds a NaN.
 
     NaN has no code; without this it would pass for the value of code 0. Infinities
     are clipped like other values beyond the range.
+
+    Args:
+        y: the outputs.
+        x: an operand, with the same first dimension or another.
+        whole: whether it is known to hold no NaN.
     """
-    if codes.whole:
+    if whole:
         return y
     if torch.compiler.is_compiling():
         return torch.where(_broken(y, x), float("nan"), y)

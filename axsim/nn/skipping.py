@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ..kernels.open_sums import add_open
-from .forms import ConvolutionForm, LinearForm, SplitForm
+from .forms import ConvolutionForm, GateForm, LinearForm
 from .pieces import Piece, Sums
 from .product import Operand
 
 
 def add_rest(
-    base: Tensor, total: Tensor, sums: Sums, a: Operand, w: Operand, form: SplitForm,
+    base: Tensor, total: Tensor, sums: Sums, a: Operand, w: Operand, form: GateForm,
     wanted: Tensor,
 ) -> Tensor:  # fmt: skip
     """Adds the rest where it is wanted.
@@ -47,7 +47,7 @@ def _on_cpu(wanted: Tensor) -> bool:
 
 def _add_tiles(
     base: Tensor, total: Tensor, wanted: Tensor, piece: Piece, sums: Sums,
-    a: Operand, w: Operand, form: SplitForm,
+    a: Operand, w: Operand, form: GateForm,
 ) -> bool:  # fmt: skip
     """Adds a piece's sums in its open tiles; whether there is a way to."""
     if not isinstance(form, LinearForm | ConvolutionForm):

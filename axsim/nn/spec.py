@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from ..errors import ConversionError
 from ..gating.gate import Gate
 from ..memory.saved import Saved
+from ..quant.magnitudes import Magnitudes
 from ..quant.observers import MinMax, Observer
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
@@ -110,14 +111,15 @@ class LayerSpec:
     """Answers to a layer's four questions; None leaves a question open.
 
     Args:
-        quant: which integers stand for the values.
+        quant: which integers stand for the values; `Magnitudes` for few levels that
+            stay real numbers.
         multiplier: which multiplier forms each product; a bare `Multiplier` is a
             `Product` with defaults.
         gate: which products are computed at all.
         saved: what is remembered for the backward pass.
     """
 
-    quant: Quant | None = None
+    quant: Quant | Magnitudes | None = None
     multiplier: Product | Multiplier | None = None
     gate: Gate | None = None
     saved: Saved | None = None

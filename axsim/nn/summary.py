@@ -8,9 +8,11 @@ from torch import nn
 
 from ..console import text_table
 from ..gating.unit import GateUnit
+from ..quant.magnitudes import Magnitudes
 from ..tables.cost import Cost
 from .cost import Energy, Item, format_energy
 from .fold import Folded
+from .layer import ApproxLayer
 from .plan import plan
 from .site import Site
 
@@ -99,8 +101,8 @@ def summary(net: nn.Module) -> Summary:
         elif name in known.exact:
             count = known.products.get(name, 0)
             kind, gate = type(module).__name__, _gate_of(module)
-            lines.append(Line(name, kind, "float", "exact", count, None, gate=gate,
-                              saved=_saved_of(module)))  # fmt: skip
+            lines.append(Line(name, kind, _levels_of(module), "exact", count, None,
+                              gate=gate, saved=_saved_of(module)))  # fmt: skip
     return Summary(tuple(lines), known.unreached, known.energy, known.folded)
 
 
@@ -114,9 +116,14 @@ def _of_site(net: nn.Module, item: Item, site: Site) -> Line:
     kind = type(net.get_submodule(owner)).__name__
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)
-    gate = _gate_of(net.get_submodule(owner)) if last == "site" else ""
+    gate = _gate_of(net.get_submodule(owner) if last == "site" else site)
     return Line(name, kind, codes, str(site.product), item.products, item.cost,
                 item.energy, gate, _saved_of(site))  # fmt: skip
+
+
+def _levels_of(layer: nn.Module) -> str:
+    answer = layer.spec.quant if isinstance(layer, ApproxLayer) else None
+    return str(answer) if isinstance(answer, Magnitudes) else "float"
 
 
 def _saved_of(module: nn.Module) -> str:

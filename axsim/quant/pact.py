@@ -17,6 +17,41 @@ from .straight_through import clip, fake_quantise
 Step = Literal["alpha", "max"]
 
 
+class PactClip(nn.Module):
+    """The activation clip(x, 0, alpha), where alpha is a parameter of the network.
+
+    As in precision-gated networks, x = alpha does not count towards alpha's gradient.
+
+    Args:
+        alpha: its first value, above 0.
+
+    Raises:
+        OperandError: for another.
+
+    Example:
+        >>> PactClip(3.0)(torch.tensor([-1.0, 0.5, 7.0])).tolist()
+        [0.0, 0.5, 3.0]
+    """
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self.alpha = first_clip(alpha)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return clip(x, self.alpha)
+
+
+def first_clip(alpha: float) -> nn.Parameter:
+    """The parameter that a clip begins with.
+
+    Raises:
+        OperandError: where it is not finite and above 0.
+    """
+    if not 0 < alpha < float("inf"):
+        raise OperandError(f"alpha={alpha}; the first clip is finite and above 0.")
+    return nn.Parameter(torch.tensor(float(alpha)))
+
+
 class PactQuantizer(Quantizer):
     """Unsigned codes of clip(x, 0, alpha), where alpha is a parameter of the network.
 
@@ -45,10 +80,8 @@ class PactQuantizer(Quantizer):
         super().__init__(Scheme(bits, symmetric=True), name=name)
         if step not in get_args(Step):
             raise OperandError(f"step={step!r}; choose 'alpha' or 'max'.")
-        if not 0 < alpha < float("inf"):
-            raise OperandError(f"alpha={alpha}; the first clip is finite and above 0.")
+        self.alpha = first_clip(alpha)
         self.step = step
-        self.alpha = nn.Parameter(torch.tensor(float(alpha)))
 
     @property
     def mode(self) -> Mode:

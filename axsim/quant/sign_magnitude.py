@@ -61,23 +61,31 @@ def split_signs(x: Tensor, bits: int) -> SignMagnitude:
     return SignMagnitude(magnitude, x < 0, largest / top)
 
 
-def sign_magnitude(x: Tensor, bits: int) -> Tensor:
+def sign_magnitude(x: Tensor, bits: int, dropped: int = 0) -> Tensor:
     """The values of `split_signs`, with gradient 1 where x is not 0, and 0 there.
+
+    Args:
+        x, bits: as for `split_signs`.
+        dropped: how many low bits of each magnitude are set to 0, fewer than `bits`.
 
     Example:
         >>> sign_magnitude(torch.tensor([-1.0, 0.25]), bits=2)
         tensor([-1.0000,  0.3333])
+        >>> sign_magnitude(torch.tensor([-1.0, 0.25]), bits=2, dropped=1)
+        tensor([-0.6667,  0.0000])
     """
-    return _SignMagnitude.apply(x, bits)
+    return _SignMagnitude.apply(x, bits, dropped)
 
 
 class _SignMagnitude(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bits: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, bits: int, dropped: int) -> Tensor:
         ctx.save_for_backward(x != 0)
-        return split_signs(x, bits).values(x.dtype)
+        codes = split_signs(x, bits)
+        kept = codes.magnitude >> dropped << dropped
+        return codes._replace(magnitude=kept).values(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (nonzero,) = ctx.saved_tensors
-        return gradients[0] * nonzero, None
+        return gradients[0] * nonzero, None, None

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
+from ..errors import ConversionError
 from ..gating.bits import Bits
 from ..gating.gate import Gate
+from ..gating.sigmoid import SigmoidThreshold
 from ..gating.threshold import Threshold
 from ..nn.recipe import Recipe, recipe
 from ..nn.spec import LayerSpec, Product, Quant, Rule
+from ..quant.magnitudes import Magnitudes
 from ..quant.scheme import PerAxis, Scheme
 from ..tables.multiplier import Multiplier
 
+Profile = Literal["axsim", "dnn-gating"]
 FIRST = r".+\.conv1"
 OTHERS = r".+\.conv[2-9]"
 
@@ -30,6 +36,7 @@ def precision_gating(
     quantised: str | None = OTHERS,
     mul: Multiplier | Product | None = None,
     rest: Multiplier | None = None,
+    profile: Profile = "axsim",
 ) -> Recipe:
     """A recipe for precision gating (Zhang et al., ICLR 2020), trained end to end.
 
@@ -53,20 +60,45 @@ def precision_gating(
         quantised: pattern of the layers with codes alone; None for no others.
         mul: the multiplier, by default exact; of gated layers that of the high bits.
         rest: that of the low bits.
+        profile: whose conventions. "axsim" sums codes of a calibrated or learned range
+            exactly. "dnn-gating" are the published code's: magnitudes of few levels,
+            ranged by every batch in evaluation too, and sums in floating point; with
+            pact=None and the networks that have PACT's clip for an activation,
+            `ax.build_network("cifar_resnet20", pact=6.0)`, it is the original. See
+            PROFILES.md.
+
+    Raises:
+        ConversionError: for an unknown profile, or one that has no tables.
 
     Example:
         >>> gates, others = precision_gating(4, 8, 3)[0]
         >>> print(gates.spec.gate)
         high 3 bits first; threshold, sparse
     """
-    activation = Scheme(bits, symmetric=True)
-    codes = Scheme(weight_bits, signed=True, symmetric=True, narrow=True,
-                   granularity=PerAxis(0))  # fmt: skip
-    quant = Quant(activation, codes, pact=pact)
-    decide = Threshold(alpha, start, sparse=sparse, target=target, weight=weight,
-                       squared=squared)  # fmt: skip
+    quant = _quant(profile, bits, weight_bits, pact)
+    if isinstance(quant, Magnitudes) and (mul is not None or rest is not None):
+        raise ConversionError(
+            f"profile={profile!r} sums in floating point, where no table is looked up; "
+            "leave out mul= and rest=, or use profile='axsim'."
+        )
+    kind = SigmoidThreshold if isinstance(quant, Magnitudes) else Threshold
+    decide = kind(alpha, start, sparse=sparse, target=target, weight=weight,
+                  squared=squared)  # fmt: skip
     gate = Gate(Bits(msb), decide, rest)
     rules = [Rule(gated, LayerSpec(quant, mul, gate))]
     if quantised is not None:
         rules.append(Rule(quantised, LayerSpec(quant, mul)))
     return recipe(rules)
+
+
+def _quant(
+    profile: str, bits: int, weight_bits: int, pact: float | None
+) -> Quant | Magnitudes:
+    if profile not in get_args(Profile):
+        choices = ", ".join(map(repr, get_args(Profile)))
+        raise ConversionError(f"profile={profile!r}; choose one of {choices}.")
+    if profile == "dnn-gating":
+        return Magnitudes(bits, weight_bits, pact)
+    codes = Scheme(weight_bits, signed=True, symmetric=True, narrow=True,
+                   granularity=PerAxis(0))  # fmt: skip
+    return Quant(Scheme(bits, symmetric=True), codes, pact=pact)

@@ -77,3 +77,11 @@ def fatal(mul: ax.Multiplier) -> ax.Multiplier:
     if os.environ.get("SWEEP_PARENT", str(os.getpid())) != str(os.getpid()):
         os._exit(1)
     return mul
+
+
+def figures(run: Any) -> dict[str, Any]:
+    """Everything of a row but how long it took and who ran it."""
+    fields = dict(vars(run))
+    for name in ("seconds", "command", "recipe"):
+        del fields[name]
+    return fields

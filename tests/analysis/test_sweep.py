@@ -29,6 +29,7 @@ from tests.analysis.sweeping import (
     calibration,
     dataset,
     fatal,
+    figures,
     images,
     network,
     slowly,
@@ -49,14 +50,6 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def runs() -> ax.Runs:
     return sweep(tables())
-
-
-def figures(run: Any) -> dict[str, Any]:
-    """Everything of a row but how long it took and who ran it."""
-    fields = dict(vars(run))
-    for name in ("seconds", "command", "recipe"):
-        del fields[name]
-    return fields
 
 
 def told(log: list[tuple[int, int, str]]) -> Any:

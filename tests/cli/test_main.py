@@ -83,13 +83,22 @@ def test_a_warning_of_axsim_is_one_line(
     assert lines[0].startswith("warning: mul8u_1JFF (")
 
 
-@pytest.mark.parametrize(("own", "then"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_of_torch_leave_the_cores_free(
-    monkeypatch: pytest.MonkeyPatch, own: str | None, then: str
+@pytest.mark.parametrize(
+    ("own", "then"),
+    [
+        ({}, "20000"),
+        ({"GOMP_SPINCOUNT": "5"}, "5"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, None),
+    ],
+)
+def test_waiting_threads_of_torch_soon_leave_the_cores(
+    monkeypatch: pytest.MonkeyPatch, own: dict[str, str], then: str | None
 ) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    if own:
-        monkeypatch.setenv("OMP_WAIT_POLICY", own)
+    # Set first, so that the fixture puts back what the command sets.
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
     assert run(monkeypatch, "--version") == 0
-    assert os.environ["OMP_WAIT_POLICY"] == then
-    monkeypatch.setenv("OMP_WAIT_POLICY", "reset by the fixture")
+    assert os.environ.get("GOMP_SPINCOUNT") == then

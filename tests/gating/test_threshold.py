@@ -9,6 +9,7 @@ import torch
 
 from axsim.errors import ConversionError
 from axsim.gating.oracles import Closed, Open, Random
+from axsim.gating.sigmoid import SigmoidThreshold
 from axsim.gating.split import Shape
 from axsim.gating.threshold import Threshold
 
@@ -31,6 +32,15 @@ def test_a_score_barely_above_the_threshold_opens() -> None:
     gate, score = Threshold(alpha=5.0), torch.tensor([1e-8, -1e-8])
     assert torch.sigmoid(5 * score[0]).item() == 0.5
     assert gate.open(score, torch.zeros(1)).tolist() == [True, False]
+
+
+def test_a_sigmoid_that_rounds_to_one_half_is_closed() -> None:
+    score = torch.tensor([-1e-3, -1e-9, 0.0, 1e-9, 1e-3])
+    for sparse in (False, True):
+        gate = SigmoidThreshold(alpha=5.0, sparse=sparse)
+        assert gate.open(score, torch.zeros(1)).tolist() == [False] * 4 + [True]
+        counts = gate.slope(score, torch.zeros(1)) > 0
+        assert counts.tolist() == [not sparse, *[True] * 4]
 
 
 def test_the_gate_loss_pulls_as_published() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from axsim.errors import BackendError
-from axsim.kernels import convolve, factored, ops, pool, reference, stages
+from axsim.kernels import convolve, factored, ops, pool, reference, stages, team
 from axsim.kernels.compiled import compiled
 from axsim.tables.files import load_multiplier
 
@@ -39,9 +41,16 @@ def _forget_plans() -> None:
 
 @pytest.mark.parametrize("path", ["gather", "shuffle", "factored"])
 @pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("has_team", [True, False])
 def test_threads_and_passes_do_not_change_sums(
-    path: str, groups: int, shared_by_three: None
+    path: str,
+    groups: int,
+    has_team: bool,
+    shared_by_three: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not has_team:
+        monkeypatch.setattr(team, "start", lambda: 0)
     mul = load_multiplier("mul8u_trunc_4")
     codes = np.random.default_rng(0).integers(0, 256, 4000, np.uint8)
     x = codes[: 9 * 4 * 64].reshape(9, 4, 8, 8)
@@ -59,23 +68,54 @@ def test_threads_and_passes_do_not_change_sums(
     assert all(np.array_equal(sums.numpy(), expected) for sums in found)
 
 
-@settings(max_examples=20, deadline=None)
-@given(tasks=st.integers(0, 300), threads=st.integers(1, 5))
-def test_every_task_is_run_once(tasks: int, threads: int) -> None:
-    counts = np.zeros(tasks, np.int64)
-    lock = threading.Lock()
+@compiled
+def _mark(first: int, last: int, done: Any, marker: Any) -> None:  # pragma: no cover
+    for task in range(first, last):
+        done[task] += marker
 
-    def work(first: int, last: int) -> None:
-        with lock:
-            counts[first:last] += 1
 
+mark_all = pool.over_ranges(_mark)
+
+
+@settings(max_examples=30, deadline=None)
+@given(tasks=st.integers(0, 300), threads=st.integers(1, 5), has_team=st.booleans())
+def test_every_task_is_run_once(tasks: int, threads: int, has_team: bool) -> None:
+    done = np.zeros(tasks, np.int64)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        pool.run(work, tasks, 1e9)
+        with pytest.MonkeyPatch.context() as patch:
+            if not has_team:
+                patch.setattr(team, "start", lambda: 0)
+            mark_all(tasks, 1e9, done, 1)
     finally:
         torch.set_num_threads(before)
-    assert (counts == 1).all()
+    assert (done == 1).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch's team is used on Linux")
+def test_threads_are_those_of_torch(shared_by_three: None) -> None:
+    assert team.start() > 0
+    torch.mm(torch.rand(300, 300), torch.rand(300, 300))
+    threads = Path("/proc/self/task")
+    before = sorted(threads.iterdir())
+    mark_all(100, 1e9, np.zeros(100, np.int64), 1)
+    assert sorted(threads.iterdir()) == before
+
+
+def test_want_of_memory_is_an_error_not_a_wrong_sum() -> None:
+    for threads in (1, 2):
+        with pytest.raises(MemoryError, match="working space"):
+            allocate(threads, 1 << 61)
+
+
+@compiled
+def _allocate(count: int) -> None:  # pragma: no cover
+    space = np.empty(count, np.int8)
+    space[0] = 1
+
+
+allocate = pool.together(_allocate)
 
 
 def test_error_of_a_helper_reaches_the_caller() -> None:
@@ -88,7 +128,7 @@ def test_error_of_a_helper_reaches_the_caller() -> None:
         assert helped.wait(10)
 
     with pytest.raises(ArithmeticError, match="in a helper"):
-        pool.together(work, 2)
+        pool.with_helpers(work, 2)
 
 
 def test_a_helper_that_comes_late_has_nothing_to_do() -> None:
@@ -99,7 +139,7 @@ def test_a_helper_that_comes_late_has_nothing_to_do() -> None:
 
     for _ in range(200):
         ran.clear()
-        pool.together(work, 2)
+        pool.with_helpers(work, 2)
         assert threading.get_ident() in ran
         assert len(ran) <= 2
 

@@ -158,6 +158,28 @@ def test_real_channel_gates_are_torchs_layer_where_open_and_masked_where_closed(
     torch.testing.assert_close(closed(x), masked.exactly(x), rtol=1e-6, atol=1e-6)
 
 
+@each_layer
+def test_a_closed_channel_gate_is_the_masked_layer_bit_for_bit(
+    kind: Any, sizes: Any, settings: Any, shape: Shape, channels: bool
+) -> None:
+    if not channels:
+        pytest.skip("grouped convolutions have no channel gate")
+    gate = Gate(Channels(2, grouped=True), Threshold(start=1e6))
+    settings = {**settings, "bias": False}
+    layer = build(kind, sizes, settings, LayerSpec(gate=gate))
+    x = image(shape, signed=True).requires_grad_()
+    y = layer(x)
+    kept = base_mask(gate.split.base(layer.gate.shape), layer.weight)
+    expected = operation(layer, x, layer.weight * kept).view_as(y)
+    assert torch.equal(y, expected)
+    assert layer.gate.meter.read().open == 0
+    found = torch.autograd.grad(y.sum(), (x, layer.gate.threshold))
+    (over_x,) = torch.autograd.grad(expected.sum(), x)
+    assert torch.equal(found[0], over_x)
+    assert bool(over_x.abs().sum() > 0)
+    assert bool(found[1].isfinite().all())
+
+
 class SurrogateGate(torch.autograd.Function):
     """1 where z > 0; the derivative alpha s (1 - s), where s >= 1/2 if sparse."""
 
@@ -233,16 +255,22 @@ GATES = [
 ]
 
 
-@pytest.mark.parametrize("gate", GATES, ids=str)
+@pytest.mark.parametrize(
+    ("gate", "activation"),
+    [*((gate, FIVE) for gate in GATES), (GATES[0], SIGNED)],
+    ids=str,
+)
 @each_layer
 def test_gradients_are_those_of_autograd_in_float64(
-    kind: Any, sizes: Any, settings: Any, shape: Shape, channels: bool, gate: Gate
-) -> None:
+    kind: Any, sizes: Any, settings: Any, shape: Shape, channels: bool, gate: Gate,
+    activation: Scheme,
+) -> None:  # fmt: skip
     if isinstance(gate.split, Channels) and not channels:
         pytest.skip("grouped convolutions have no channel gate")
     settings = {**settings, "bias": False}
-    layer = build(kind, sizes, settings, LayerSpec(codes(FIVE), gate=gate)).double()
-    x = image(shape).double().requires_grad_()
+    spec = LayerSpec(codes(activation), gate=gate)
+    layer = build(kind, sizes, settings, spec).double()
+    x = image(shape, activation.signed).double().requires_grad_()
     direction = torch.randn(layer(x).shape, dtype=torch.float64)
     leaves = x, layer.weight, layer.gate.threshold
     expected_y = reference(layer, *leaves).view_as(direction)
@@ -314,7 +342,8 @@ def test_skipped_tiles_change_no_bit(split: Any, share: float) -> None:
 def test_higher_thresholds_open_less() -> None:
     x = image((4, 8, 6, 6))
     counts: list[list[int]] = []
-    for start in (-1.0, 0.0, 0.5, 2.0):
+    # All channels are raised, and at last the fourth alone.
+    for start in (-1.0, 0.0, 0.5, (0.5,) * 3 + (2.0,) + (0.5,) * 16):
         gate = Gate(Bits(3), Threshold(start=start))
         spec = LayerSpec(codes(FIVE), gate=gate)
         layer = build(ApproxConv2d, (8, 20, 3), {"padding": 1}, spec)
@@ -323,7 +352,9 @@ def test_higher_thresholds_open_less() -> None:
         counts.append(masks[0].flatten(0, -2).sum(0).tolist())
     for lower, higher in itertools.pairwise(counts):
         assert all(a >= b for a, b in zip(lower, higher, strict=True))
-    assert sum(counts[0]) > sum(counts[-1])
+    assert sum(counts[0]) > sum(counts[1]) > sum(counts[2])
+    changed = [a != b for a, b in zip(counts[2], counts[3], strict=True)]
+    assert changed == [channel == 3 for channel in range(20)]
 
 
 def test_only_codes_and_masks_wait_for_the_backward_pass() -> None:

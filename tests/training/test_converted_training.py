@@ -171,6 +171,35 @@ def test_a_finished_run_is_read_without_a_word(
     assert not [w for w in recwarn if issubclass(w.category, AxsimWarning)]
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ax.recipes.precision_gating(gated="0", quantised=None, target=4.0, weight=0.05),
+        ax.recipes.precision_gating(
+            gated="0", quantised=None, profile="dnn-gating", weight=0.05
+        ),
+        ax.recipes.channel_gating(4, gated="5", grouped=False),
+    ],
+    ids=["precision", "dnn-gating", "channel"],
+)
+def test_an_interrupted_gated_run_arrives_at_the_same_weights_and_thresholds(
+    tmp_path: Path, rules: Any
+) -> None:
+    images = [make_blobs().tensors[0]]
+    whole, parted, again = (
+        ax.approximate(build(0.3, norm=True), rules, calibration=images)
+        for _ in range(3)
+    )
+    ax.train(whole, make_blobs(), SETTINGS)
+    interrupt_after(7, parted, tmp_path)
+    assert not equal(whole, parted)
+    ax.train(again, make_blobs(), SETTINGS, out=tmp_path, resume=True)
+    assert equal(whole, again)
+    ((name, unit),) = ax.plan(again).gates.items()
+    assert bool((unit.threshold != 0).any()), name
+    assert ax.plan(again).gate_report() == ax.plan(whole).gate_report()
+
+
 @pytest.mark.parametrize("step", [5, 7])
 def test_gates_and_saved_bits_are_shown_and_logged(tmp_path: Path, step: int) -> None:
     """Of the epoch so far, and the same in a run that was interrupted."""

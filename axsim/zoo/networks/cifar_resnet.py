@@ -6,6 +6,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from ...quant.pact import PactClip
 from .blocks import BasicBlock, LastReLU, make_stage, padding_shortcut
 from .initialise import initialise
 from .stem import conv_bn_relu
@@ -21,6 +22,8 @@ class CifarResNet(nn.Module):
         widths: channels of each stage.
         last: where each block's last ReLU stands; `"before"` the addition is the
             post-activation network of channel gating.
+        pact: the first clip of PACT's activations, which then stand for the ReLUs, one
+            for the stem and one for each block; None for ReLUs.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class CifarResNet(nn.Module):
         channels: int,
         widths: tuple[int, int, int],
         last: LastReLU,
+        pact: float | None = None,
     ) -> None:
         super().__init__()
         first, second, third = widths
@@ -44,10 +48,19 @@ class CifarResNet(nn.Module):
         self.flatten = nn.Flatten()
         self.head = nn.Linear(third, classes)
         initialise(self)
+        if pact is not None:
+            _clip_activations(self, pact)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stage3(self.stage2(self.stage1(self.stem(x))))
         return self.head(self.flatten(self.pool(x)))
+
+
+def _clip_activations(net: nn.Module, alpha: float) -> None:
+    """Exchanges every ReLU, which serves a whole block, for PACT's clip."""
+    for module in [*net.modules()]:
+        if isinstance(getattr(module, "relu", None), nn.ReLU):
+            module.relu = PactClip(alpha)
 
 
 def cifar_resnet(
@@ -56,14 +69,18 @@ def cifar_resnet(
     classes: int = 10,
     channels: int = 3,
     last: LastReLU = "after",
+    pact: float | None = None,
 ) -> CifarResNet:
     """A network of depth 8, 14, 20, … for 32x32 images."""
-    return CifarResNet((depth - 2) // 6, classes, channels, (16, 32, 64), last)
+    blocks = (depth - 2) // 6
+    return CifarResNet(blocks, classes, channels, (16, 32, 64), last, pact)
 
 
-def digits_resnet(*, classes: int = 10, channels: int = 1) -> CifarResNet:
+def digits_resnet(
+    *, classes: int = 10, channels: int = 1, pact: float | None = None
+) -> CifarResNet:
     """ResNet-8 for 8x8 images."""
-    return CifarResNet(1, classes, channels, (16, 32, 64), "after")
+    return CifarResNet(1, classes, channels, (16, 32, 64), "after", pact)
 
 
 NETWORKS = {

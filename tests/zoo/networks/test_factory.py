@@ -34,7 +34,7 @@ def test_an_unknown_name_lists_the_known_and_near_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("cifar_resnet8", {"class": 3}, r"it has classes, channels, last\. Close"),
+        ("cifar_resnet8", {"class": 3}, r"classes, channels, last, pact\. Close"),
         ("resnet18", {"input_size": 64}, r"input_size=64; there are layouts for 32"),
         ("vgg16", {"channels": 1}, "does not know the option 'channels'"),
     ],
