@@ -52,5 +52,6 @@ def add_open(
     first, end = outputs[0] * each, total.numel()
     held = [t.view(-1)[first:end].numpy() for t in (base, total, mask)]
     goal = Goal(held[0], held[1], held[2], units.numpy(), shift, image, each)
-    cpu.complete(x, w, table, shape, pad_code or 0, path, finish, goal)
+    if goal.mask.any():
+        cpu.complete(x, w, table, shape, pad_code or 0, path, finish, goal)
     return True
