@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .tiles import open_runs, open_tiles
+from .tiles import count_tiles
 
 
 class Counts(NamedTuple):
@@ -60,10 +60,8 @@ class GateMeter:
             return
         if self.kept is not None:
             self.kept.append(mask.movedim(axis, -1).cpu())
-        opened = open_tiles(open_runs(mask, axis))
-        tiles = opened.numel()
-        closed = tiles - _true(opened)
-        counts = mask.numel(), _true(mask), tiles, closed
+        tiles, opened = count_tiles(mask, axis)
+        counts = mask.numel(), _true(mask), tiles, tiles - opened
         self.sums = [a + b for a, b in zip(self.sums, counts, strict=True)]
 
     def read(self, all_processes: bool = False) -> Counts:

@@ -6,11 +6,56 @@ blocks that are closed as a whole bounds what can be skipped there.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..kernels.compiled import compiled
+
 SIDE = 16
+
+
+def count_tiles(mask: Tensor, axis: int) -> tuple[int, int | Tensor]:
+    """How many tiles a mask has, and how many of them have an open output.
+
+    Args:
+        mask, axis: as in `open_runs`.
+
+    Example:
+        >>> count_tiles(torch.eye(17, dtype=torch.bool), axis=1)
+        (4, 2)
+    """
+    pixels = mask.select(axis, 0)[0].numel() if axis == 1 else 0
+    on_cpu = mask.device.type == "cpu" and mask.is_contiguous()
+    if on_cpu and pixels and pixels % SIDE == 0:
+        # Sixteen flags are two words of 64 bits.
+        words = mask.detach().view(*mask.shape[:2], pixels).view(torch.int64).numpy()
+        images, outputs, width = words.shape
+        tiles = images * (width // 2) * -(-outputs // SIDE)
+        return tiles, int(_count(words))
+    opened = open_tiles(open_runs(mask, axis))
+    found = opened.sum()
+    return opened.numel(), int(found) if mask.device.type == "cpu" else found
+
+
+@compiled
+def _count(words: Any) -> int:
+    """Open tiles of flags [images, channels, words of 8]."""
+    images, outputs, width = words.shape
+    seen, found = np.empty(width, np.int64), 0
+    for image in range(images):
+        for first in range(0, outputs, SIDE):
+            seen[:] = words[image, first]
+            for o in range(first + 1, min(outputs, first + SIDE)):
+                own = words[image, o]
+                for i in range(width):
+                    seen[i] |= own[i]
+            for i in range(0, width, 2):
+                found += (seen[i] | seen[i + 1]) != 0
+    return found
 
 
 def open_runs(mask: Tensor, axis: int) -> Tensor:
@@ -27,13 +72,6 @@ def open_runs(mask: Tensor, axis: int) -> Tensor:
         >>> open_runs(torch.eye(17, dtype=torch.bool), axis=1).sum(1).tolist()
         [16, 1]
     """
-    pixels = mask.select(axis, 0)[0].numel() if axis == 1 else 0
-    if pixels and pixels % SIDE == 0 and mask.is_contiguous():
-        # Sixteen flags are two words of 64 bits.
-        words = mask.view(*mask.shape[:2], pixels).view(torch.int64)
-        runs = words.view(*mask.shape[:2], -1, 2)
-        opened = (runs[..., 0] | runs[..., 1]) != 0
-        return opened.movedim(1, -1).reshape(-1, mask.shape[1])
     rows = mask.movedim(axis, -1).reshape(-1, mask.shape[axis])
     padded = F.pad(rows, (0, 0, 0, -len(rows) % SIDE))
     return padded.view(-1, SIDE, rows.shape[1]).any(1)

@@ -25,21 +25,21 @@ from .layout import (
     SLACK,
     Bytes,
     Grid,
+    aligned_space,
     channel_block,
     fill,
     grid_from,
     grid_of,
     scratch_bytes,
 )
+from .open import ROW_GAP, compute_open, open_tasks, space_for
 from .store import Place, add, store
 
 if TYPE_CHECKING:
     from .cpu import Call
 
-# Outputs whose sums a block keeps at hand, and what a row of sums is longer than its
-# lanes: a power of two would put every row on the same few cache lines.
+# Outputs whose sums a block keeps at hand.
 OUTPUT_BLOCK = 64
-ROW_GAP = 16
 # Fewer outputs than these would load codes more often than use them.
 LEAST_OUTPUTS, TASKS_PER_THREAD = 16, 16
 # Nanoseconds to write a byte of the second layout.
@@ -66,6 +66,7 @@ class Second(NamedTuple):
         parts: of a unit, to be turned one by one.
         weights: parts to prepare, once.
         cost: nanoseconds to prepare a part.
+        together: outputs that the engine serves at a time.
     """
 
     unit: int
@@ -73,6 +74,7 @@ class Second(NamedTuple):
     parts: int
     weights: int
     cost: float
+    together: int = 1
 
 
 class Numbers(NamedTuple):
@@ -85,6 +87,7 @@ class Numbers(NamedTuple):
         unit, lane: bytes of a unit and of a lane that engines read.
         vector, vectors, blocks, outputs: lanes of a vector, vectors of a block, blocks
             of a run, outputs of a block.
+        most, together: vectors of a block at most, outputs served at a time.
     """
 
     units: int
@@ -99,6 +102,8 @@ class Numbers(NamedTuple):
     vectors: int
     blocks: int
     outputs: int
+    most: int
+    together: int
 
 
 class Work(NamedTuple):
@@ -148,7 +153,7 @@ def plan(lanes: Lanes, block: Block, second: Second | None, threads: int) -> Wor
     numbers = Numbers(
         lanes.units, per_pass, -(-grid.channels // channel_block(grid)), own.parts,
         own.weights, shape.groups, own.unit, own.lane, block.vector, vectors, blocks,
-        _output_block(tasks, outputs, threads),
+        _output_block(tasks, outputs, threads), block.most, own.together,
     )  # fmt: skip
     return Work(
         np.hstack(grid), phases, lanes.starts, lanes.taps, numbers,
@@ -177,11 +182,16 @@ def convolve(
         call: the operands.
         spans: stretches of the sum.
         base: int64[O], added to every sum.
-        out: int32 or int64 [N, O, D, H, W], contiguous; written.
+        out: int32 or int64 [N, O, D, H, W], contiguous; written, unless the call has
+            a goal.
     """
-    size = work.numbers
-    lanes = np.empty(size.per_pass * work.unit + SLACK, np.uint8)
-    codes = np.empty(size.per_pass * size.unit + SLACK, np.uint8)
+    size, packed = work.numbers, None
+    if call.goal is not None:
+        pitch = size.most * size.vector * size.lane
+        steps = np.arange(len(engine.offsets), dtype=np.int32)
+        packed = engine._replace(offsets=steps * np.int32(pitch))
+    lanes = aligned_space(size.per_pass * work.unit + SLACK)
+    codes = aligned_space(size.per_pass * size.unit + SLACK)
     codes = codes if size.parts else lanes
     corrected = size.per_pass * size.groups if len(call.finish.zeros) else 0
     planes = np.empty((corrected, work.channel + SLACK), np.int32)
@@ -190,14 +200,27 @@ def convolve(
     _share(
         threads, engine, work.grid, work.phases, work.starts, work.taps, work.listed,
         call.x, lanes, codes, planes, spans, base, out, call.pad, call.finish,
-        stages.board(3 * work.passes), threads,
+        call.goal, packed, stages.board(3 * work.passes), threads,
     )  # fmt: skip
 
 
 @compiled
 def _numbers_from(n: Any) -> Numbers:
     return Numbers(
-        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11]
+        n[0],
+        n[1],
+        n[2],
+        n[3],
+        n[4],
+        n[5],
+        n[6],
+        n[7],
+        n[8],
+        n[9],
+        n[10],
+        n[11],
+        n[12],
+        n[13],
     )
 
 
@@ -205,7 +228,7 @@ def _numbers_from(n: Any) -> Numbers:
 def _serve(
     engine: Any, grid: Any, phases: Any, starts: Any, taps: Any, numbers: Any,
     x: Bytes, lanes: Bytes, codes: Bytes, planes: Any, spans: Spans, base: Any,
-    out: Any, pad: int, how: Finish, board: Any, threads: int,
+    out: Any, pad: int, how: Finish, goal: Any, packed: Any, board: Any, threads: int,
 ) -> None:  # fmt: skip
     """One thread's share."""
     g, work = grid_from(grid), _numbers_from(numbers)
@@ -217,11 +240,15 @@ def _serve(
     pieces = groups * ((g.channel + PIECE - 1) // PIECE) if len(planes) else 0
     parts = (outputs + work.outputs - 1) // work.outputs
     each = len(starts) * work.blocks * groups * parts
+    if goal is not None:
+        space = space_for(g, len(engine.offsets), work.most * work.vector, work.lane)
     for stage in range(len(board) // stages.WORDS):
         unit, kind = stage // 3 * work.per_pass, stage % 3
         units = min(work.per_pass, work.units - unit)
         extra = work.weights if stage == 0 else units * pieces if kind == AGAIN else 0
         tasks = extra + units * (work.layouts, work.parts, each)[kind]
+        if goal is not None and kind == COMPUTE:
+            tasks = open_tasks(g, groups, outputs, units)
         first, last = stages.take(board, stage, tasks, threads)
         while first < last:
             before, a, b = min(last, extra), max(first, extra) - extra, last - extra
@@ -234,6 +261,11 @@ def _serve(
                     lanes, planes, g.channel, per_group, how.sign, first, before
                 )
                 turn(engine, lanes, codes, a, b)
+            elif goal is not None:
+                compute_open(
+                    engine, packed, g, work, taps, codes, planes, spans, base, goal,
+                    how, space, unit, units, a, b,
+                )  # fmt: skip
             else:
                 _compute(
                     engine, g, work, starts, taps, codes, planes, spans, base, out,

@@ -15,6 +15,7 @@ from . import factored, features, floats, gather, shuffle
 from .contract import Convolution, check_codes
 from .finish import Finish, stay_whole
 from .layout import unite
+from .open import Goal
 from .skip import remove_padded_taps
 from .table import Table
 
@@ -33,6 +34,7 @@ class Call:
         bound: no code of `x` nor `pad` is above it; one less than a power of two.
         wide: whether sums are int64.
         finish: what becomes of the sums; real numbers take the bits of the sums.
+        goal: sums to complete instead of writing new ones; None for all new.
     """
 
     table: Table
@@ -43,6 +45,7 @@ class Call:
     bound: int
     wide: bool
     finish: Finish
+    goal: Goal | None = None
 
 
 class Path(NamedTuple):
@@ -116,13 +119,8 @@ def convolve(
     sums = torch.empty(shape.batch, shape.outputs, *out, dtype=kind)
     if not sums.numel():
         return sums
-    codes = x.contiguous().numpy().reshape(shape.batch, -1)
-    weights = w.contiguous().numpy().reshape(shape.outputs, -1)
-    pad = 0 if pad_code is None else pad_code
-    bound = _bound(codes, pad)
-    _check_narrow(codes, weights, bound, table, names)
     how = finish or stay_whole(shape.outputs)
-    call = Call(table, shape, codes, weights, pad, bound, wide, how)
+    call = _call(x, w, table, shape, pad_code or 0, wide, names, how)
     view = sums.numpy().reshape(shape.batch, shape.outputs, *_three(out))
     if finish is not None:
         view = view.view(np.int32)
@@ -135,10 +133,36 @@ def convolve(
     return sums
 
 
+def complete(
+    x: torch.Tensor, w: torch.Tensor, table: Table, shape: Convolution, pad: int,
+    path: str, finish: Finish, goal: Goal,
+) -> None:  # fmt: skip
+    """Adds the sums of one convolution where the goal wants them; arguments as above.
+
+    Args:
+        finish: without scales; what it adds, and the sums, stay in int32.
+    """
+    if shape.batch and shape.outputs:
+        call = _call(x, w, table, shape, pad, False, ("x", "w"), finish)
+        nothing = np.empty((0, shape.outputs, 0, 0, 0), np.int32)
+        PATHS[path].run(replace(call, goal=goal), nothing)
+
+
+def _call(
+    x: torch.Tensor, w: torch.Tensor, table: Table, shape: Convolution, pad: int,
+    wide: bool, names: tuple[str, str], finish: Finish,
+) -> Call:  # fmt: skip
+    codes = x.contiguous().numpy().reshape(shape.batch, -1)
+    weights = w.contiguous().numpy().reshape(shape.outputs, -1)
+    bound = _bound(codes, pad)
+    _check_narrow(codes, weights, bound, table, names)
+    return Call(table, shape, codes, weights, pad, bound, wide, finish)
+
+
 def finishes(
     path: str, swapped: bool, wide: bool, pad_code: int | None, shape: Convolution
 ) -> bool:
-    """Whether a way of computing can make real numbers of its sums as it goes."""
+    """Whether a way of computing can finish sums, or complete others, as it goes."""
     skips = pad_code is None and any(shape.padding)
     by_torch = path == "factored" and variant() == "float32 torch"
     return not (swapped or wide or skips or by_torch)

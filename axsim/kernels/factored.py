@@ -131,7 +131,8 @@ def _block(table: Table) -> Block:
 
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
-    known = plan_of(call.table, call.shape, call.wide, torch.get_num_threads())
+    settings = call.wide, call.goal is not None
+    known = plan_of(call.table, call.shape, *settings, torch.get_num_threads())
     engine = known.engine._replace(
         weights=np.empty(known.packed, np.uint8), codes=call.w
     )
@@ -150,9 +151,11 @@ class _Plan(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def plan_of(table: Table, shape: Convolution, wide: bool, threads: int) -> _Plan:
+def plan_of(
+    table: Table, shape: Convolution, wide: bool, apart: bool, threads: int
+) -> _Plan:
     block = _block(table)
-    lanes = lay_out(shape, block)
+    lanes = lay_out(shape, block, apart)
     groups, outputs = shape.groups, shape.outputs // shape.groups
     per_group, taps = shape.channels // groups, len(lanes.taps)
     quads = quads_of(table, per_group)
@@ -162,7 +165,7 @@ def plan_of(table: Table, shape: Convolution, wide: bool, threads: int) -> _Plan
     packed = groups * -(-outputs // OUTPUTS), count * taps, OUTPUTS, 4
     second = Second(
         unit=count * groups * lanes.channel * 4, lane=4, parts=count * groups,
-        weights=packed[0], cost=packed[1] * OUTPUTS * 4 * PACK,
+        weights=packed[0], cost=packed[1] * OUTPUTS * 4 * PACK, together=OUTPUTS,
     )  # fmt: skip
     none = np.empty((0, 0), np.uint8)
     engine = Factored(

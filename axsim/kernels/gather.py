@@ -12,6 +12,7 @@ import torch
 from numba import types
 from numba.extending import overload
 
+from . import columns
 from .contract import Convolution
 from .convolve import convolve, plan, spans
 from .engine import accumulate
@@ -50,7 +51,10 @@ def cost(table: Table, shape: Convolution) -> float:
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape = call.shape
-    lanes = lay_out(shape, BLOCK)
+    if columns.serves(call):
+        columns.run(call, call.table.derived(_rows), sums)
+        return
+    lanes = lay_out(shape, BLOCK, call.goal is not None)
     engine = Gather(call.table.derived(_rows), call.w, lanes.offsets)
     work = plan(lanes, BLOCK, None, torch.get_num_threads())
     stretches = spans(shape.terms, call.table.peak, call.wide)

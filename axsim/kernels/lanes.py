@@ -200,14 +200,20 @@ def three_dimensional(shape: Convolution) -> Convolution:
 
 
 @lru_cache(maxsize=1024)
-def lay_out(shape: Convolution, block: Block) -> Lanes:
-    """The cheapest layout for such blocks."""
+def lay_out(shape: Convolution, block: Block, apart: bool = False) -> Lanes:
+    """The cheapest layout for such blocks.
+
+    Args:
+        apart: for the sake of runs of pixels, images are interleaved only where each is
+            one pixel, and a run covers the whole band.
+    """
     shape = three_dimensional(shape)
     limit = UNIT_BYTES // block.depth
     candidates = [
         _banded(Lanes(shape, images, (shape.out[0], shape.out[1]), joined), limit)
         for images in _image_counts(shape, limit)
         for joined in (False, True)
+        if not apart or (joined and (images == 1 or prod(shape.out) == 1))
     ]
     steps = shape.terms * block.depth / block.bytes_per_lane
     return min(candidates, key=lambda lanes: estimate(lanes, block, steps))

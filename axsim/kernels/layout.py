@@ -21,6 +21,7 @@ Bytes = npt.NDArray[np.uint8]
 
 # What a block of consecutive lanes may read past the last unit.
 SLACK = 1024
+LINE = 64
 
 
 class Grid(NamedTuple):
@@ -62,6 +63,20 @@ def grid_from(n: Any) -> Grid:
         (n[11], n[12], n[13]), n[14], (n[15], n[16]), (n[17], n[18]),
         (n[19], n[20], n[21]), n[22], n[23], n[24], n[25],
     )  # fmt: skip
+
+
+def aligned(codes: Bytes) -> Bytes:
+    """A flat copy that starts on a cache line."""
+    space = aligned_space(codes.size)
+    space[:] = codes.ravel()
+    return space
+
+
+def aligned_space(size: int) -> Bytes:
+    """Bytes that start on a cache line."""
+    space = np.empty(size + LINE, np.uint8)
+    start = -space.ctypes.data % LINE
+    return space[start : start + size]
 
 
 @compiled

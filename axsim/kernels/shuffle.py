@@ -7,7 +7,7 @@ give one plane of 64 products. Planes are summed in 16-bit lanes without widenin
 2^16. After at most 256 steps the sums move to 32 bits.
 
 Where all codes are below 128 one permutation serves a plane and no choice is needed;
-below 64 one `vpermb`.
+below 64 one `vpermb`; below 32 see `narrow`.
 """
 
 # pyright: basic
@@ -26,13 +26,13 @@ from numba import types
 from numba.extending import overload
 
 from ..errors import BackendError
-from . import emit, features
+from . import emit, features, narrow
 from .contract import Convolution
 from .convolve import convolve, plan, spans
 from .emit import BYTES, I8, I32, WORDS, constant, splat
 from .engine import accumulate
 from .lanes import CALL, Block, estimate, lay_out
-from .layout import Bytes
+from .layout import Bytes, aligned
 from .table import Table
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Planes:
         """What the bases add to each output of weights[O, K]."""
         if (self.base == self.base[0]).all():
             return np.full(len(weights), weights.shape[1] * self.base[0])
-        return self.base[weights].sum(axis=1)
+        return narrow.bias_of(weights, self.base[None], 1)
 
 
 def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
@@ -90,7 +90,9 @@ def why_not(table: Table, shape: Convolution, wide: bool) -> str | None:
 
 
 def cost(table: Table, shape: Convolution) -> float:
-    """Estimated nanoseconds, for codes up to 255."""
+    """Estimated nanoseconds, for the largest codes that the table has."""
+    if _takes_quads(shape) and narrow.residual_for(table, table.entries[0] - 1):
+        return CALL + narrow.cost(shape)
     planes = table.derived(_planes_of[256])
     block = BLOCK if planes and planes.count == 2 else ONE_PLANE
     return CALL + estimate(lay_out(shape, BLOCK), block, shape.terms)
@@ -99,14 +101,22 @@ def cost(table: Table, shape: Convolution) -> float:
 def run(call: Call, sums: Any) -> None:
     """Writes sums[N, O, D, H, W]."""
     shape = call.shape
+    residual = narrow.residual_for(call.table, call.bound)
+    if residual and _takes_quads(shape):
+        narrow.run(call, residual, sums)
+        return
     planes = _planes(call)
-    lanes = lay_out(shape, BLOCK)
+    lanes = lay_out(shape, BLOCK, call.goal is not None)
     engine = Shuffle(planes.planes, planes.entries, planes.count, call.w, lanes.offsets)
     # Sums hold what lies above the bases: non-negative, so larger than the products.
     stretches = spans(shape.terms, (1 << 8 * planes.count) - 1, call.wide)
     base = planes.bias(call.w) + call.finish.constant
     work = plan(lanes, BLOCK, None, torch.get_num_threads())
     convolve(engine, work, call, stretches, base, sums)
+
+
+def _takes_quads(shape: Convolution) -> bool:
+    return shape.channels // shape.groups >= narrow.TAPS
 
 
 def _planes(call: Call) -> Planes:
@@ -130,7 +140,7 @@ def _split(table: Table, entries: int) -> Planes | None:
     if count > 2:
         return None
     planes = np.stack([rest >> 8 * p & 255 for p in range(count)], axis=1)
-    return Planes(_aligned(planes.astype(np.uint8)), entries, count, base)
+    return Planes(aligned(planes.astype(np.uint8)), entries, count, base)
 
 
 def _planes_for(rest: npt.NDArray[np.int64]) -> int:
@@ -138,14 +148,6 @@ def _planes_for(rest: npt.NDArray[np.int64]) -> int:
 
 
 _planes_of = {entries: partial(_split, entries=entries) for entries in ENTRIES}
-
-
-def _aligned(codes: Bytes) -> Bytes:
-    """A flat copy that starts on a cache line."""
-    space = np.empty(codes.size + VECTOR, np.uint8)
-    start = -space.ctypes.data % VECTOR
-    space[start : start + codes.size] = codes.ravel()
-    return space[start : start + codes.size]
 
 
 def _variant(entries: int, planes: int, vectors: int) -> int:

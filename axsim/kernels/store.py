@@ -35,7 +35,7 @@ def store(sums: Any, out: Any, g: Grid, place: Place) -> None:
     if out.shape[2] == out.shape[3] == out.shape[4] == 1:
         _store_pixels(sums, out, g, place)
         return
-    n, (first, _, _) = g.images, _corner(g, place.unit)
+    n, (first, _, _) = g.images, corner(g, place.unit)
     images = min(n, g.batch - first)
     # Blocks begin at whole eights of images.
     whole = images & ~7 if n % EIGHT == 0 else 0
@@ -43,7 +43,7 @@ def store(sums: Any, out: Any, g: Grid, place: Place) -> None:
     for i in range(whole // EIGHT + images - whole):
         image = min(i * EIGHT, whole + i - whole // EIGHT)
         position, end = _positions(place, image, n)
-        row = _row(g, place.unit, position)
+        row = row_at(g, place.unit, position)
         to = ((first + image) * out.shape[1] + place.output) * plane
         while position < end:
             count = min(g.out[2] - row.w, end - position) if row.kept else 0
@@ -60,7 +60,7 @@ def store(sums: Any, out: Any, g: Grid, place: Place) -> None:
                     for j in range(count):
                         target[j] = source[j]
             position += g.grid[2] - row.w
-            row = _next_row(g, place.unit, row)
+            row = next_row(g, place.unit, row)
 
 
 @compiled
@@ -81,7 +81,7 @@ def _store_images(source: Any, n: int, target: Any, step: int, count: int) -> No
 @compiled
 def _store_pixels(sums: Any, out: Any, g: Grid, place: Place) -> None:
     """Outputs of one pixel: they lie side by side, as a matrix product has them."""
-    first = _corner(g, place.unit)[0] + place.start
+    first = corner(g, place.unit)[0] + place.start
     images = min(place.count, g.batch - first)
     tall, wide = images & ~7, place.outputs & ~7
     target = out[first:, place.output :, 0, 0, 0]
@@ -103,10 +103,10 @@ def add(
     sums: Any, bias: Any, out: Any, g: Grid, place: Place, shift: int, fresh: bool
 ) -> None:
     """The same for int64 outputs, which several blocks of sums add up to."""
-    first, _, _ = _corner(g, place.unit)
+    first, _, _ = corner(g, place.unit)
     for image in range(min(g.images, g.batch - first)):
         position, end = _positions(place, image, g.images)
-        row = _row(g, place.unit, position)
+        row = row_at(g, place.unit, position)
         while position < end:
             count = min(g.out[2] - row.w, end - position) if row.kept else 0
             lane = position * g.images + image - place.start
@@ -117,7 +117,7 @@ def add(
                     held = bias[place.output + o] if fresh else target[j]
                     target[j] = held + (np.int64(source[j]) << shift)
             position += g.grid[2] - row.w
-            row = _next_row(g, place.unit, row)
+            row = next_row(g, place.unit, row)
 
 
 class Row(NamedTuple):
@@ -130,7 +130,7 @@ class Row(NamedTuple):
 
 
 @compiled
-def _corner(g: Grid, unit: int) -> tuple[int, int, int]:
+def corner(g: Grid, unit: int) -> tuple[int, int, int]:
     """First image and first output row, along depth and height, of a unit."""
     rest, band_h = divmod(unit, g.bands[1])
     group, band_d = divmod(rest, g.bands[0])
@@ -146,18 +146,18 @@ def _positions(place: Place, image: int, images: int) -> tuple[int, int]:
 
 
 @compiled
-def _row(g: Grid, unit: int, position: int) -> Row:
+def row_at(g: Grid, unit: int, position: int) -> Row:
     """The output row of a grid position."""
-    _, d0, h0 = _corner(g, unit)
+    _, d0, h0 = corner(g, unit)
     rest, w = divmod(position, g.grid[2])
     depth, height = divmod(rest, g.grid[1])
     return Row(d0 + depth, h0 + height, w, _kept(g, d0, h0, d0 + depth, h0 + height))
 
 
 @compiled
-def _next_row(g: Grid, unit: int, row: Row) -> Row:
+def next_row(g: Grid, unit: int, row: Row) -> Row:
     """The start of the grid row after this one."""
-    _, d0, h0 = _corner(g, unit)
+    _, d0, h0 = corner(g, unit)
     d, h = row.d, row.h + 1
     if h == h0 + g.grid[1]:
         d, h = d + 1, h0

@@ -94,16 +94,6 @@ class SplitForm(GateForm, Protocol):
         """The float operation."""
         ...
 
-    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
-        """What each output pixel sees: a view, its last dimensions those of w[0].
-
-        Args:
-            x: raw codes, or real values.
-            w: shape of the weights.
-            pad: what a padded tap holds.
-        """
-        ...
-
 
 @dataclass(frozen=True)
 class LinearForm:
@@ -129,9 +119,6 @@ class LinearForm:
 
     def reals(self, x: Tensor, w: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.linear(x, w, bias)
-
-    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
-        return x.reshape(-1, x.shape[-1])
 
     def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
         """Rows are images of one pixel."""
@@ -228,20 +215,6 @@ class ConvolutionForm:
             self.dilation,
             self.groups,  # pyright: ignore[reportArgumentType]
         )
-
-    def windows(self, x: Tensor, w: torch.Size, pad: int) -> Tensor:
-        border = [p for padding in reversed(self.padding) for p in (padding, padding)]
-        padded = F.pad(x, border, value=pad)
-        image, channel, *steps = padded.stride()
-        spans = zip(padded.shape[2:], w[2:], self.dilation, self.stride, strict=True)
-        out = [(p - d * (k - 1) - 1) // s + 1 for p, k, d, s in spans]
-        strides = (
-            image,
-            *(step * s for step, s in zip(steps, self.stride, strict=True)),
-            channel,
-            *(step * d for step, d in zip(steps, self.dilation, strict=True)),
-        )
-        return padded.as_strided((len(x), *out, *w[1:]), strides)
 
     def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
         """The convolution of operands of these shapes."""

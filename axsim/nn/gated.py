@@ -104,7 +104,7 @@ def _multiply(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     x, a, w = site.operands(x, weight)
     stored = site.keeper is not None and site.keeper.acts(site.training)
-    call = _Call(site.sums, form, unit, stored)
+    call = _Call(site.sums, form, unit, torch.is_grad_enabled(), stored)
     with site.keeping(a, w, masks=True):
         y, mask = _Gated.apply(x, weight, bias, unit.threshold, a, w, call)
     if site.counted is not None:
@@ -114,11 +114,17 @@ def _multiply(
 
 @dataclass(frozen=True)
 class _Call:
-    """One gated layer, its form for this input, and whether a store keeps its codes."""
+    """One gated layer and its form for this input.
+
+    Args:
+        trains: whether gradients may come.
+        stored: whether a store keeps its codes.
+    """
 
     sums: Sums
     form: GateForm
     unit: GateUnit
+    trains: bool
     stored: bool
 
     def score(self, base: Tensor, stats: Statistics | None) -> Tensor:
@@ -154,7 +160,7 @@ class _Gated(torch.autograd.Function):
         y = add_rest(base, total, sums, a, w, form, mask)
         if bias is not None:
             y.add_(form.per_output(bias.to(kind)))
-        if any(ctx.needs_input_grad):
+        if call.trains and any(ctx.needs_input_grad):
             _keep(ctx, _Kept(call, a, w, mask, threshold, stats))
             ctx.types = x.dtype, weight.dtype, bias.dtype if bias is not None else None
         ctx.mark_non_differentiable(mask)

@@ -70,7 +70,12 @@ class Piece:
         return Operand(raw, scale, a.zero_point, scheme)
 
     def weights(self, w: Operand) -> Operand:
-        """What of the weights the piece sees."""
+        """What of the weights the piece sees, kept as long as they are."""
+        if self.part not in w.parts:
+            w.parts[self.part] = self._cut(w)
+        return w.parts[self.part]
+
+    def _cut(self, w: Operand) -> Operand:
         outputs, channels = slice(*self.part.outputs), self.part.channels
         raw = w.raw[outputs]
         if channels is not None:
@@ -126,7 +131,7 @@ class Sums:
         ]
         for piece, each in zip(pieces, found, strict=True):
             if piece.shift:
-                each.bitwise_left_shift_(piece.shift)
+                each.mul_(1 << piece.shift)
         return found[0] if len(found) == 1 else torch.cat(found, axis)
 
 

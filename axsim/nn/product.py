@@ -44,6 +44,10 @@ class Operand:
     kept: dict[Any, Finish] = field(
         default_factory=dict[Any, Finish], init=False, repr=False, compare=False
     )
+    #: Likewise, the parts of weights that a gate splits.
+    parts: dict[Any, Operand] = field(
+        default_factory=dict[Any, Any], init=False, repr=False, compare=False
+    )
 
     def values(self) -> Tensor:
         """The real values."""
@@ -114,6 +118,13 @@ class Circuit:
         if y is not None and isinstance(form, LinearForm):
             return y.view(*a.raw.shape[:-1], len(w.raw))
         return y
+
+    def whole_finish(self, a: Operand, w: Operand) -> Finish | None:
+        """What `accumulate` adds to T; None where it could leave int32."""
+        if not self.stays_in_int32(w.raw[0].numel()):
+            return None
+        none = torch.empty(0).numpy()
+        return _finish_of(a, w)._replace(scale=none)
 
     def stays_in_int32(self, terms: Tensor | int) -> bool:
         """Whether no partial result of the corrections can leave int32."""

@@ -143,6 +143,7 @@ MATMULS = (
     MatmulCase(9, 1, 5, "extreme"),
     MatmulCase(9, 11, 5, "extreme", "strided"),
     MatmulCase(70, 5000, 3, "random_20_bits"),
+    MatmulCase(70, 70_001, 3, "exact_u8", max_code=15),
 )
 CONVS = (
     ConvCase((0, 3, 5, 5), (4, 3, 3, 3)),
@@ -195,6 +196,10 @@ CONVS = (
         (2, 16, 9, 9), (16, 16, 3, 3), {"padding": 1, "pad_code": 200}, max_code=15
     ),
     ConvCase((2, 16, 9, 9), (16, 16, 3, 3), {"padding": 1}, "random_u4u8"),
+    ConvCase((2, 13, 9, 9), (9, 13, 3, 3), {"padding": 1}, "exact_u8", max_code=15),
+    ConvCase((2, 13, 9, 9), (9, 13, 3, 3), {"padding": 1}, "exact_s8", max_code=31),
+    ConvCase((9, 10, 8, 8), (8, 5, 3, 3), {"groups": 2}, "exact_s4", "strided"),
+    ConvCase((9, 9, 8, 8), (8, 9, 1, 1), {}, "random_u1u1"),
     ConvCase((2, 16, 9, 9), (16, 16, 3, 3), {"padding": 1, "pad_code": 3}, "exact_s4"),
 )
 

@@ -24,6 +24,7 @@ from .layers import LAYERS, Layer
 SUBJECTS = (
     ("any table", "mul8u_mitchell", 255),
     ("any table, codes < 128", "mul8u_mitchell", 127),
+    ("near exact, codes < 16", "mul8u_loa_6", 15),
     ("exact", "mul8u_exact", 255),
     ("rank up to 4", "mul8s_trunc_4", 255),
 )

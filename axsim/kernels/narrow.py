@@ -1,0 +1,413 @@
+"""The byte shuffle for narrow codes: one permutation looks up four taps (AVX-512 VNNI).
+
+A row of the table for codes below 16 is 16 bytes, so one register holds the rows of
+four weights, and `vpermb` looks 16 pixels up in all four of them: the index of a byte
+is its code with the number of its row above. `vpdpbusd` by ones then adds the four
+bytes of a pixel to a 32-bit sum. Below 32, `vpermi2b` and two registers do the same.
+
+Products of more than a byte are split: for codes x and a weight w,
+
+    table[x, w] = base_w + slope_w x + row_w[x],    0 <= row_w[x] <= 255,
+
+where `vpdpbusd` adds slope_w x as well, four at a time.
+"""
+
+# pyright: basic
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from llvmlite import ir
+from numba import types
+from numba.extending import overload
+
+from . import emit, features
+from .compiled import compiled
+from .contract import Convolution
+from .convolve import Second, Work, convolve, plan, spans
+from .emit import BYTES, I8, I32, INTS, constant, splat
+from .engine import accumulate, prepare, turn
+from .lanes import Block, estimate, lay_out
+from .layout import Bytes, aligned
+from .quads import interleave
+from .table import Table
+
+if TYPE_CHECKING:
+    from .cpu import Call
+
+# What the CPU must offer.
+FEATURES = ("avx512vnni", "avx512vbmi")
+VECTOR, TAPS = 16, 4
+# Vectors of a register block, whose sums and rows fill the registers.
+MOST = 16
+BLOCK = Block(VECTOR, MOST, step=0.45, overhead=3.0, depth=1, bytes_per_lane=4)
+# Steps between visits to the sums in memory: the codes of a block stay in L1.
+STEPS = 72
+# A bound of what one step adds to a lane.
+STEP_PEAK = TAPS * (255 + 255 * 128)
+ENTRIES = (16, 32)
+# Slopes: none, or what a signed or an unsigned byte holds.
+FLAT, SIGNED, UNSIGNED = range(3)
+FORMS = {FLAT: (0, 0), SIGNED: (-128, 127), UNSIGNED: (0, 255)}
+# The row behind those of all weights: what a tap that no channel fills adds.
+NONE = 256
+
+
+class Again(NamedTuple):
+    """How codes are laid out by quads, and numbered by their row of a register.
+
+    Args:
+        sources, terms, maps, channel, unit, per_group: of `interleave`.
+    """
+
+    sources: npt.NDArray[np.int64]
+    terms: npt.NDArray[np.int64]
+    maps: Bytes
+    channel: int
+    unit: int
+    per_group: int
+
+
+class Narrow(NamedTuple):
+    """What every weight code looks up, and the weights [O, K], in whole quads.
+
+    Args:
+        rows: uint8[257, entries], aligned.
+        slopes: int32[4, 257], the byte in each place of a word.
+        entries, form: codes of a row; a key of `FORMS`.
+        starts: int32[steps + 1], the first weight of a step; the others follow...
+        taps: ...at this distance.
+        offsets: int32[steps].
+        again: the second layout.
+    """
+
+    rows: Bytes
+    slopes: npt.NDArray[np.int32]
+    entries: int
+    form: int
+    weights: npt.NDArray[np.uint16]
+    starts: npt.NDArray[np.int32]
+    taps: int
+    offsets: npt.NDArray[np.int32]
+    again: Again
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A table split as above, for codes below `entries`.
+
+    Args:
+        rows, base, slope: by weight code.
+        flip: x is the code with this bit flipped, so that signed codes are in order.
+        form: a key of `FORMS`.
+    """
+
+    rows: Bytes
+    base: npt.NDArray[np.int64]
+    slope: npt.NDArray[np.int64]
+    entries: int
+    flip: int
+    form: int
+
+    def bias(self, weights: Bytes, channels: int) -> npt.NDArray[np.int64]:
+        """What each output of weights[O, K] lacks: bases, and the numbers of rows."""
+        numbers = self.entries * np.arange(TAPS)[:, None]
+        return bias_of(weights, self.base - numbers * self.slope, channels)
+
+
+def bias_of(
+    weights: Bytes, values: npt.NDArray[np.int64], channels: int
+) -> npt.NDArray[np.int64]:
+    """int64[O], the sum of values[channel % length, weight] of weights[O, K]."""
+    total = np.empty(len(weights), np.int64)
+    taps = weights.shape[1] // channels
+    rows = (np.arange(channels) % len(values)).repeat(taps) * values.shape[1]
+    _sum_values(weights, values.ravel(), rows, total)
+    return total
+
+
+@compiled
+def _sum_values(weights: Any, values: Any, rows: Any, total: Any) -> None:
+    for o in range(len(weights)):
+        own, even, odd = weights[o], 0, 0
+        for k in range(0, own.size - 1, 2):
+            even += values[rows[k] + own[k]]
+            odd += values[rows[k + 1] + own[k + 1]]
+        if own.size % 2:
+            even += values[rows[own.size - 1] + own[own.size - 1]]
+        total[o] = even + odd
+
+
+def residual_for(table: Table, bound: int) -> Residual | None:
+    """The split for codes up to a bound; None where the table has none."""
+    if not all(map(features.has, FEATURES)):
+        return None
+    return next((table.derived(_residual_of[e]) for e in ENTRIES if bound < e), None)
+
+
+def cost(shape: Convolution) -> float:
+    """Estimated nanoseconds of the computation alone."""
+    per_group = shape.channels // shape.groups
+    terms = shape.terms // per_group * (per_group + -per_group % TAPS)
+    return estimate(lay_out(shape, BLOCK), BLOCK, terms / TAPS)
+
+
+def run(call: Call, residual: Residual, sums: Any) -> None:
+    """Writes sums[N, O, D, H, W]."""
+    shape, threads = call.shape, torch.get_num_threads()
+    settings = residual.entries, residual.flip, call.wide, call.goal is not None
+    known = plan_of(shape, *settings, threads)
+    shifts = 8 * np.arange(TAPS)[:, None]
+    slopes = (np.append(residual.slope, 0) & 255) << shifts
+    engine = known.engine._replace(
+        rows=residual.rows, slopes=slopes.astype(np.uint32).view(np.int32),
+        form=residual.form, weights=_in_quads(call),
+    )  # fmt: skip
+    base = residual.bias(call.w, shape.channels // shape.groups)
+    base += call.finish.constant
+    convolve(engine, known.work, call, known.spans, base, sums)
+
+
+def _in_quads(call: Call) -> npt.NDArray[np.uint16]:
+    """The weights with channels added that fill the last quad."""
+    per_group = call.shape.channels // call.shape.groups
+    weights = call.w.reshape(call.shape.outputs, per_group, -1).astype(np.uint16)
+    missing = -per_group % TAPS
+    if missing:
+        spare = (0, 0), (0, missing), (0, 0)
+        weights = np.pad(weights, spare, constant_values=NONE)
+    return weights.reshape(call.shape.outputs, -1)
+
+
+class _Plan(NamedTuple):
+    """What does not depend on the codes."""
+
+    engine: Narrow
+    work: Work
+    spans: npt.NDArray[np.int64]
+
+
+@lru_cache(maxsize=256)
+def plan_of(
+    shape: Convolution, entries: int, flip: int, wide: bool, apart: bool, threads: int
+) -> _Plan:
+    lanes = lay_out(shape, BLOCK, apart)
+    per_group, taps = shape.channels // shape.groups, len(lanes.taps)
+    quads = -(-per_group // TAPS)
+    starts = np.add.outer(np.arange(quads) * TAPS * taps, np.arange(taps))
+    offsets = np.add.outer(np.arange(quads) * lanes.channel, lanes.taps) * TAPS
+    sources = np.arange(quads * TAPS).reshape(-1, TAPS)
+    rows = np.arange(TAPS)[:, None]
+    maps = (np.arange(256) ^ flip) % entries + rows * entries
+    none = np.empty(0, np.uint8)
+    engine = Narrow(
+        none, none.astype(np.int32).reshape(0, 0), entries, 0,
+        none.astype(np.uint16).reshape(0, 0),
+        np.append(starts, 0).astype(np.int32), taps, offsets.astype(np.int32).ravel(),
+        Again(np.where(sources < per_group, sources, -1),
+              np.tile(rows.T, (quads, 1)), maps.astype(np.uint8),
+              lanes.channel, lanes.unit, per_group),
+    )  # fmt: skip
+    parts = quads * shape.groups
+    second = Second(parts * lanes.channel * TAPS, TAPS, parts, 0, 0.0)
+    steps = quads * taps
+    work = plan(lanes, BLOCK, second, threads)
+    return _Plan(engine, work, spans(steps, STEP_PEAK, wide))
+
+
+def _split(table: Table, entries: int) -> Residual | None:
+    """The split for codes below `entries`; None where a weight has none."""
+    signed = table.mul.signed[0] and table.entries[0] <= entries
+    flip = table.entries[0] // 2 if signed else 0
+    x = np.arange(entries)
+    products = table.square[x ^ flip].T.astype(np.int64)
+    for form, (low, high) in FORMS.items():
+        slope = _best_slopes(products, low, high)
+        rest = products - slope[:, None] * x
+        base = rest.min(axis=1)
+        rest -= base[:, None]
+        if rest.max() <= 255:
+            rows = np.zeros((NONE + 1, entries), np.uint8)
+            rows[:NONE] = rest
+            return Residual(aligned(rows), base, slope, entries, flip, form)
+    return None
+
+
+def _best_slopes(
+    products: npt.NDArray[np.int64], low: int, high: int
+) -> npt.NDArray[np.int64]:
+    """For each weight the slope that leaves the smallest range."""
+    x = np.arange(products.shape[1])
+    slopes = np.arange(low, high + 1)
+    ranges = np.stack([np.ptp(products - slope * x, axis=1) for slope in slopes])
+    return slopes[ranges.argmin(axis=0)]
+
+
+_residual_of = {entries: partial(_split, entries=entries) for entries in ENTRIES}
+
+
+def _variant(entries: int, form: int, vectors: int) -> int:
+    return (entries * 4 + form) * 32 + vectors
+
+
+@emit.intrinsic
+def _sum_quads(
+    context: Any, variant: Any, rows: Any, slopes: Any, weights: Any, starts: Any,
+    taps: Any, offsets: Any, lanes: Any, count: Any, sums: Any,
+) -> Any:  # fmt: skip
+    """Adds `count` >= 1 steps of an output to its sums, by address."""
+    signature = types.void(*[types.intp] * 10)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        variant, *rest = arguments
+        cases = {
+            _variant(entries, form, vectors): _case(
+                builder, rest, entries, form, vectors
+            )
+            for entries in ENTRIES
+            for form in FORMS
+            for vectors in range(2, MOST + 1, 2)
+        }
+        emit.switch(builder, variant, cases)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _case(builder: Any, arguments: Any, entries: int, form: int, vectors: int) -> Any:
+    def generate() -> None:
+        rows, slopes, weights, starts, taps, offsets, lanes, count, sums = arguments
+        name = "llvm.x86.avx512.vpdpbusd.512"
+        multiply = emit.declare(builder, name, INTS, [INTS, BYTES, BYTES])
+        ones = splat(1, BYTES)
+
+        def load(k: Any) -> list[Any]:
+            at = emit.pointer(builder, starts, builder.mul(k, constant(4)), I32)
+            codes = _weights(builder, weights, builder.load(at), taps)
+            slope = [_slopes(builder, slopes, codes)] if form != FLAT else []
+            return [*_load_rows(builder, rows, codes, entries), *slope]
+
+        def step(k: Any, held: list[Any]) -> list[Any]:
+            # The next step's rows are on their way while this one's are used.
+            following, own = load(builder.add(k, constant(1))), held[vectors:]
+            at = emit.pointer(builder, offsets, builder.mul(k, constant(4)), I32)
+            base = builder.add(lanes, builder.sext(builder.load(at), emit.I64))
+            results = list[Any]()
+            for v in range(vectors):
+                place = emit.pointer(builder, base, constant(64 * v), BYTES)
+                codes, total = builder.load(place, align=1), held[v]
+                found = emit.look_up(builder, own[: entries // 16], codes)
+                total = builder.call(multiply, [total, found, ones])
+                if form == SIGNED:
+                    total = builder.call(multiply, [total, codes, own[-1]])
+                elif form == UNSIGNED:
+                    total = builder.call(multiply, [total, own[-1], codes])
+                results.append(total)
+            return results + following
+
+        first = [splat(0, INTS)] * vectors + load(constant(0))
+        held = emit.loop(builder, constant(0), count, first, step)
+        for v in range(vectors):
+            at = emit.pointer(builder, sums, constant(64 * v), INTS)
+            builder.store(builder.add(builder.load(at, align=4), held[v]), at, align=4)
+
+    return generate
+
+
+def _weights(builder: Any, weights: Any, start: Any, taps: Any) -> list[Any]:
+    """The four weights of a step."""
+    codes, place = list[Any](), builder.sext(start, emit.I64)
+    for _ in range(TAPS):
+        at = emit.pointer(builder, weights, builder.mul(place, constant(2)), emit.I16)
+        codes.append(builder.zext(builder.load(at), emit.I64))
+        place = builder.add(place, taps)
+    return codes
+
+
+def _load_rows(builder: Any, rows: Any, codes: list[Any], entries: int) -> list[Any]:
+    """The registers of four rows, each of as many as it holds."""
+    kind = ir.VectorType(I8, entries)
+    loaded = [
+        builder.load(
+            emit.pointer(builder, rows, builder.mul(code, constant(entries)), kind),
+            align=16,
+        )
+        for code in codes
+    ]
+    each = 64 // entries
+    return [
+        emit.concatenate(builder, loaded[i : i + each]) for i in range(0, TAPS, each)
+    ]
+
+
+def _slopes(builder: Any, slopes: Any, codes: list[Any]) -> Any:
+    """The four slopes of a step in every lane."""
+    word = ir.Constant(I32, 0)
+    for j, code in enumerate(codes):
+        place = builder.mul(builder.add(code, constant(j * (NONE + 1))), constant(4))
+        word = builder.or_(
+            word, builder.load(emit.pointer(builder, slopes, place, I32))
+        )
+    return builder.bitcast(emit.spread(builder, word, INTS), BYTES)
+
+
+@overload(accumulate)
+def _accumulate_by_quads(
+    engine, lanes, base, first, count, step0, step1, shift, sums, vectors
+):
+    if not _is_narrow(engine):
+        return None
+
+    def loop(engine, lanes, base, first, count, step0, step1, shift, sums, vectors):
+        # Rows of sums are longer than their lanes by a vector.
+        even = vectors + vectors % 2
+        variant = (engine.entries * 4 + engine.form) * 32 + even
+        for k in range(step0, step1, STEPS):
+            steps = min(STEPS, step1 - k)
+            for o in range(count):
+                _sum_quads(
+                    variant,
+                    engine.rows.ctypes.data,
+                    engine.slopes.ctypes.data,
+                    engine.weights[first + o].ctypes.data,
+                    engine.starts.ctypes.data + 4 * k,
+                    engine.taps,
+                    engine.offsets.ctypes.data + 4 * k,
+                    lanes.ctypes.data + base,
+                    steps,
+                    sums[o].ctypes.data,
+                )
+
+    return loop
+
+
+def _is_narrow(engine: Any) -> bool:
+    return isinstance(engine, types.NamedTuple) and engine.instance_class is Narrow
+
+
+@overload(prepare)
+def _prepare_nothing(engine, base, first, last):
+    if not _is_narrow(engine):
+        return None
+    return lambda engine, base, first, last: None
+
+
+@overload(turn)
+def _interleave(engine, lanes, codes, first, last):
+    if not _is_narrow(engine):
+        return None
+
+    def work(engine, lanes, codes, first, last):
+        again = engine.again
+        interleave(
+            lanes, codes, again.sources, again.terms, again.maps, again.channel,
+            again.unit, again.per_group, first, last,
+        )  # fmt: skip
+
+    return work

@@ -1,0 +1,57 @@
+"""Sums of the open outputs of a layer, added to what the others keep, on the CPU."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor
+
+from ..tables.multiplier import Multiplier
+from . import cpu
+from .choice import choose_cpu
+from .contract import Convolution, check_pad_code, needs_int64
+from .finish import Finish
+from .open import Goal
+from .table import table_of
+
+
+def add_open(
+    base: Tensor, total: Tensor, mask: Tensor, units: Tensor, shift: int,
+    outputs: tuple[int, int], x: Tensor, w: Tensor, mul: Multiplier,
+    shape: Convolution, pad_code: int | None, backend: str, finish: Finish,
+) -> bool:  # fmt: skip
+    """Completes sums where a mask says so, computing open tiles only.
+
+    Where the mask is set, `base` becomes `units * (total + (sum << shift))`.
+
+    Args:
+        base: float32 or float64 [N, O', ...], what `total` stands for; overwritten.
+        total: int32 or int64, the sums so far.
+        mask: bool, where sums are to be completed; all three contiguous.
+        units: like `base` [O], what a sum counts for.
+        shift: the power of two that the new sums count for.
+        outputs: which of O' these are, first and the one behind the last.
+        x, w, mul, shape, pad_code, backend: as in `real_sums`.
+        finish: what is added to the sums, with them in int32; no scales.
+
+    Returns:
+        Whether it was done; not where the way to compute it knows no tiles.
+
+    Raises:
+        OperandError: for codes that the table does not have.
+        BackendError: where the path cannot serve.
+    """
+    table = table_of(mul)
+    wide = needs_int64(shape.terms, table.peak)
+    path, swapped = choose_cpu(table, shape, wide, backend)
+    if not cpu.finishes(path, swapped, wide, pad_code, shape):
+        return False
+    check_pad_code(pad_code, mul.table.shape[0])
+    each = prod(shape.out)
+    image = total.numel() // max(1, shape.batch)
+    first, end = outputs[0] * each, total.numel()
+    held = [t.view(-1)[first:end].numpy() for t in (base, total, mask)]
+    goal = Goal(held[0], held[1], held[2], units.numpy(), shift, image, each)
+    if goal.mask.any():
+        cpu.complete(x, w, table, shape, pad_code or 0, path, finish, goal)
+    return True
