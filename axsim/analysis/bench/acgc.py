@@ -25,7 +25,7 @@ from ...zoo.networks.factory import build_network
 from .kernels import use_threads
 
 NETWORK, CLASSES = "acgc_resnet50", 10
-STEPS, BATCH, RATE, LAST = 300, 32, 0.01, 20
+STEPS, BATCH, RATE, LAST = 300, 8, 0.01, 50
 NOISE, SIDE = 1.0, 32
 BASELINE = "float32"
 
