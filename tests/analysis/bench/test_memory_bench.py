@@ -123,5 +123,5 @@ def test_modes_are_shown_with_their_bits() -> None:
     )
     bench = acgc.AcgcBench("a CPU", 1, 300, rows)
     assert "quantz         89.0   7.40   6.80   8.00" in str(bench)
-    assert "acgc_resnet50, 300 steps of 32 noisy patterns of 10" in str(bench)
+    assert "acgc_resnet50, 300 steps of 8 noisy patterns of 10" in str(bench)
     assert bench.to_dict()["steps"] == 300
