@@ -32,9 +32,10 @@ class Bits(Split):
     msb: int
 
     def __post_init__(self) -> None:
-        if self.msb < 1:
+        if type(self.msb) is not int or self.msb < 1:
             raise ConversionError(
-                f"Bits: msb={self.msb}; the base needs at least 1 bit of the codes."
+                f"Bits: msb={self.msb!r}; the base needs at least 1 bit of the codes, "
+                "a whole number."
             )
 
     def base(self, shape: Shape) -> tuple[Part, ...]:

@@ -32,10 +32,10 @@ class Channels(Split):
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        if self.parts < 2:
+        if type(self.parts) is not int or self.parts < 2:
             raise ConversionError(
-                f"Channels: parts={self.parts}; with fewer than 2 nothing is left for "
-                "the rest."
+                f"Channels: parts={self.parts!r}; give a whole number of 2 or more: "
+                "with fewer nothing is left for the rest."
             )
 
     def base(self, shape: Shape) -> tuple[Part, ...]:

@@ -6,6 +6,8 @@ blocks that are closed as a whole bounds what can be skipped there.
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,16 +29,17 @@ def open_runs(mask: Tensor, axis: int) -> Tensor:
         >>> open_runs(torch.eye(17, dtype=torch.bool), axis=1).sum(1).tolist()
         [16, 1]
     """
-    pixels = mask.select(axis, 0)[0].numel() if axis == 1 else 0
-    if pixels and pixels % SIDE == 0 and mask.is_contiguous():
+    pixels = prod(mask.shape[2:]) if axis == 1 else 0
+    if mask.numel() and pixels and pixels % SIDE == 0 and mask.is_contiguous():
         # Sixteen flags are two words of 64 bits.
         words = mask.view(*mask.shape[:2], pixels).view(torch.int64)
         runs = words.view(*mask.shape[:2], -1, 2)
         opened = (runs[..., 0] | runs[..., 1]) != 0
         return opened.movedim(1, -1).reshape(-1, mask.shape[1])
-    rows = mask.movedim(axis, -1).reshape(-1, mask.shape[axis])
+    last = mask.movedim(axis, -1)
+    rows = last.reshape(prod(last.shape[:-1]), mask.shape[axis])
     padded = F.pad(rows, (0, 0, 0, -len(rows) % SIDE))
-    return padded.view(-1, SIDE, rows.shape[1]).any(1)
+    return padded.view(len(padded) // SIDE, SIDE, rows.shape[1]).any(1)
 
 
 def open_tiles(runs: Tensor) -> Tensor:
@@ -50,4 +53,4 @@ def open_tiles(runs: Tensor) -> Tensor:
     """
     outputs = runs.shape[1]
     padded = F.pad(runs, (0, -outputs % SIDE))
-    return padded.view(len(runs), -1, SIDE).any(2)
+    return padded.view(len(runs), padded.shape[1] // SIDE, SIDE).any(2)
