@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from ..errors import ConversionError
 from .split import Part, Shape, Split
@@ -32,7 +33,7 @@ class Channels(Split):
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        if type(self.parts) is not int or self.parts < 2:
+        if not isinstance(self.parts, Integral) or self.parts < 2:
             raise ConversionError(
                 f"Channels: parts={self.parts!r}; give a whole number of 2 or more: "
                 "with fewer nothing is left for the rest."

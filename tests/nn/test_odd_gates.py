@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import axsim as ax
+from axsim.analysis.plots.gate_map import gate_shares
 from axsim.errors import AxsimWarning, ConversionError, OperandError
 from axsim.gating import Bits, Channels, Gate, Threshold
 from axsim.nn.spec import LayerSpec, Product, Quant
@@ -130,3 +131,12 @@ def test_a_pattern_for_other_networks_names_the_layers() -> None:
         ConversionError, match="The network is one layer; its name is ''"
     ):
         ax.approximate(nn.Linear(4, 2), ax.recipes.channel_gating())
+
+
+def test_a_map_of_gated_attention_has_heads_and_queries() -> None:
+    spec = LayerSpec(Quant(SIGNED, dynamic=True), gate=Gate(Bits(4)))
+    net = ax.approximate(ax.build_network("digits_vit"), [ax.Rule(".*tion", spec)])
+    shares = gate_shares(net, torch.rand(1, 8, 8))
+    assert [share.shape for share in shares.values()] == [(4, 16)] * 2
+    with pytest.raises(ConversionError, match=r"shape \(1, 1, 8, 8\); .*images\[0\]"):
+        gate_shares(net, torch.rand(1, 1, 8, 8))
