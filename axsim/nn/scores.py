@@ -30,6 +30,10 @@ from .site import mark_nan
 from .spec import LayerSpec, Quant
 
 
+#: exp(-NO_WEIGHT) is the smallest normal float32.
+NO_WEIGHT = 87.3
+
+
 class GatedScores(GatedSite):
     """The site of attention scores with their gate.
 
@@ -98,11 +102,17 @@ def gated_scores(site: GatedScores, q: Tensor, k: Tensor) -> tuple[Tensor, Tenso
 def close(scores: Tensor, opened: Tensor, mask: Tensor | None) -> Tensor:
     """The scores, -inf where closed, in rows with an open key that the mask allows.
 
+    Masks of large numbers, such as -1e9, forbid a key as -inf does.
+
     Args:
         scores, opened: of `gated_scores`.
         mask: what is added to the scores afterwards; None for nothing.
     """
-    allowed = opened if mask is None else opened & (mask > float("-inf"))
+    allowed = opened
+    if mask is not None:
+        # Of a key this far below the best of its row, softmax leaves 0 in float32.
+        lowest = mask.amax(-1, keepdim=True) - NO_WEIGHT if mask.shape[-1] else mask
+        allowed = opened & (mask > lowest)
     some = allowed.any(-1, keepdim=True)
     return scores.masked_fill(~opened & some, float("-inf"))
 
