@@ -38,7 +38,7 @@ def recipe(rules: Recipe | Iterable[Rule] | Answers) -> Recipe:
         return rules
     if isinstance(rules, Answers):
         return Recipe(((Rule(".*", rules),),))
-    group = tuple(rules)
+    group = tuple(rules) if isinstance(rules, Iterable) else (rules,)  # pyright: ignore[reportUnnecessaryIsInstance]
     strangers = [rule for rule in group if not isinstance(rule, Rule)]  # pyright: ignore[reportUnnecessaryIsInstance]
     if strangers or not group:
         found = f"a {type(strangers[0]).__name__}" if strangers else "no rules"

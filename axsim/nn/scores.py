@@ -29,7 +29,6 @@ from .matmul import BatchedForm
 from .site import mark_nan
 from .spec import LayerSpec, Quant
 
-
 #: exp(-NO_WEIGHT) is the smallest normal float32.
 NO_WEIGHT = 87.3
 

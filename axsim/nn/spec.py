@@ -227,6 +227,9 @@ class Rule:
         spec: a `LayerSpec`, a `Multiplier` or `Product` alone, or a spec for each kind
             of layer.
 
+    Raises:
+        ConversionError: for an argument of another type.
+
     Example:
         >>> Rule("(stem|head).*", Exact()).pattern
         '(stem|head).*'
@@ -234,6 +237,13 @@ class Rule:
 
     pattern: str
     spec: LayerSpec | Multiplier | Product | ByKind
+
+    def __post_init__(self) -> None:
+        kinds = LayerSpec, Multiplier, Product, ByKind
+        problem = wrong_type("Rule: pattern", self.pattern, (str,), "'layer1.*'")
+        problem = problem or wrong_type("Rule: spec", self.spec, kinds, "LayerSpec()")
+        if problem:
+            raise ConversionError(problem)
 
     def answers(self, kind: str = "") -> LayerSpec:
         """The rule's spec for layers of one kind."""

@@ -78,6 +78,9 @@ SHARED: Any = "mul8u_exact"
         (lambda: LayerSpec(gate=Bits(4)), r"LayerSpec: gate=high 4 bits.*type Bits; g"),  # type: ignore
         (lambda: LayerSpec(SIGNED), r"quant=int8 symmetric.*such as Quant\(Scheme\(8"),  # type: ignore
         (lambda: LayerSpec(multiplier=SHARED), r"='mul8u_exact' .*ax.load_multiplier"),
+        (lambda: ax.Rule(".*", Gate(Bits(4))), "Rule: spec=.* is of type Gate; give"),  # type: ignore
+        (lambda: ax.Rule(5, LayerSpec()), "Rule: pattern=5 is of type int; give a str"),  # type: ignore
+        (lambda: ax.approximate(nn.Linear(2, 2), Gate(Bits(4))), "rules: got a Gate"),  # type: ignore
         (lambda: Product(SHARED), "Product: table='mul8u_exact' is of type str"),
         (lambda: Quant(SHARED), "Quant: activation='mul8u_exact'.*give a Scheme"),
         (lambda: Gate(4), "Gate: split=4 is of type int; give a Split"),  # type: ignore
