@@ -45,7 +45,6 @@ def check_attention_input(
 def _check_tokens(layer: nn.MultiheadAttention, tokens: dict[str, Tensor]) -> None:
     """Refuses tokens of wrong widths, or that do not belong together."""
     query, key, value = tokens.values()
-    shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tokens.items())
     widths = layer.embed_dim, layer.kdim, layer.vdim
     if query.dim() not in (2, 3) or not query.dim() == key.dim() == value.dim():
         fits = "all must have 3 dimensions, or all 2 for one entry without a batch"
@@ -59,6 +58,8 @@ def _check_tokens(layer: nn.MultiheadAttention, tokens: dict[str, Tensor]) -> No
         )
     else:
         return
+    # Not before it is needed: torch's compiler knows no join.
+    shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tokens.items())
     raise OperandError(f"attention got {shapes}; {fits}.")
 
 
