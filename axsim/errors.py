@@ -59,3 +59,26 @@ def close_names(name: str, known: Iterable[str], count: int = 3) -> str:
     """
     near = difflib.get_close_matches(name, list(known), count, cutoff=0.5)
     return f" Close names: {', '.join(map(repr, near))}." if near else ""
+
+
+def wrong_type(name: str, value: object, kinds: tuple[type, ...], such_as: str) -> str:
+    """What is wrong with an argument of another type, or nothing.
+
+    Args:
+        name: of the argument, with that of its owner.
+        value: what was given.
+        kinds: what it may be.
+        such_as: an example of what would do.
+
+    Example:
+        >>> wrong_type("Gate: rest", "mine", (float,), "0.5")
+        "Gate: rest='mine' is of type str; give a float, such as 0.5."
+        >>> wrong_type("Gate: rest", 0.5, (float,), "0.5")
+        ''
+    """
+    if isinstance(value, kinds):
+        return ""
+    wanted = " or ".join(kind.__name__ for kind in kinds if kind is not type(None))
+    shown = repr(value) if isinstance(value, str) else str(value)
+    kind = type(value).__name__
+    return f"{name}={shown} is of type {kind}; give a {wanted}, such as {such_as}."

@@ -103,7 +103,7 @@ class Answers:
         )
         for option, texts in options:
             for text in filter(None, texts):
-                for part in text.split("|"):
+                for part in ax.recipes.text.split_outside(text, "|"):
                     yield ax.recipes.text.find_recipe(part.strip(), option)
 
     def _product(self, table: ax.Multiplier | None) -> ax.Product | None:

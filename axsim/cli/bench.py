@@ -20,7 +20,7 @@ from ..errors import BackendError, close_names
 def bench(
     subject: Annotated[str, typer.Argument(help="What to measure, such as kernels.")],
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     out: Annotated[
         Path | None, typer.Option("--json", help="Also write the numbers to a file.")
     ] = None,

@@ -62,5 +62,8 @@ def eval(
     if exact:
         say(f"{exact}\n\n{answers.words}\n")
     say(measure(prepared.net, exact=exact))
+    if prepared.converted and ax.plan(prepared.net).gates:
+        gates = ax.plan(prepared.net).gate_report()
+        say(f"\n{gates}" if layers else gates.totals)
     if layers:
         say(f"\n{ax.summary(prepared.net)}")

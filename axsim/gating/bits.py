@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -32,9 +33,10 @@ class Bits(Split):
     msb: int
 
     def __post_init__(self) -> None:
-        if self.msb < 1:
+        if not isinstance(self.msb, Integral) or self.msb < 1:
             raise ConversionError(
-                f"Bits: msb={self.msb}; the base needs at least 1 bit of the codes."
+                f"Bits: msb={self.msb!r}; the base needs at least 1 bit of the codes, "
+                "a whole number."
             )
 
     def base(self, shape: Shape) -> tuple[Part, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from ..errors import ConversionError
 from .split import Part, Shape, Split
@@ -32,10 +33,10 @@ class Channels(Split):
     shuffle: bool = False
 
     def __post_init__(self) -> None:
-        if self.parts < 2:
+        if not isinstance(self.parts, Integral) or self.parts < 2:
             raise ConversionError(
-                f"Channels: parts={self.parts}; with fewer than 2 nothing is left for "
-                "the rest."
+                f"Channels: parts={self.parts!r}; give a whole number of 2 or more: "
+                "with fewer nothing is left for the rest."
             )
 
     def base(self, shape: Shape) -> tuple[Part, ...]:

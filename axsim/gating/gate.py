@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import NoneType
 
+from ..errors import ConversionError, wrong_type
 from ..tables.multiplier import Multiplier
 from .decision import Decision
 from .split import Split
@@ -19,6 +21,9 @@ class Gate:
         decide: where the gate opens; `Threshold`, or an oracle.
         rest: the table of the rest's products; by default that of the layer.
 
+    Raises:
+        ConversionError: for an argument of another type.
+
     Example:
         >>> from axsim.gating.channels import Channels
         >>> print(Gate(Channels(4)))
@@ -28,6 +33,16 @@ class Gate:
     split: Split
     decide: Decision = field(default_factory=Threshold)
     rest: Multiplier | None = None
+
+    def __post_init__(self) -> None:
+        load = "ax.load_multiplier('mul8u_exact')"
+        problem = (
+            wrong_type("Gate: split", self.split, (Split,), "Bits(4)")
+            or wrong_type("Gate: decide", self.decide, (Decision,), "Threshold()")
+            or wrong_type("Gate: rest", self.rest, (Multiplier, NoneType), load)
+        )
+        if problem:
+            raise ConversionError(problem)
 
     def __str__(self) -> str:
         words = [str(self.split), str(self.decide)]

@@ -119,11 +119,15 @@ class GateReport:
         figures = _figures(counts, self.average_bits, self.gated_work)
         rows.append(("all gated", "", total, *figures))
         head = ("layer", "gate", "products", "closed %", "tiles %", "bits", "work %")
-        parts = [text_table(rows, head, left=head[:2])]
-        parts.append(
+        return f"{text_table(rows, head, left=head[:2])}\n{self.totals}"
+
+    @property
+    def totals(self) -> str:
+        """All layers together, in a line or two."""
+        parts = [
             f"closed outputs: {100 * self.sparsity:.1f} %, weighted by products "
             f"{100 * self.product_sparsity:.1f} %"
-        )
+        ]
         if self.products:
             share = 100 * self.gated_products / self.products
             parts.append(

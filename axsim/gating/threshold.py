@@ -56,6 +56,16 @@ class Threshold(Decision):
                 f"Threshold: alpha={self.alpha}; the steepness of the sigmoid is "
                 "finite and above 0."
             )
+        starts = self.start if isinstance(self.start, tuple) else (self.start,)
+        if not all(start == start for start in starts):
+            raise ConversionError(
+                f"Threshold: start={self.start}; no score is above NaN. Give numbers, "
+                "or decide=Closed() for a gate that is never open."
+            )
+        if not abs(self.target) < float("inf"):
+            raise ConversionError(
+                f"Threshold: target={self.target}; the gate loss needs a finite one."
+            )
         if not 0 <= self.weight < float("inf"):
             raise ConversionError(
                 f"Threshold: weight={self.weight}; the gate loss counts 0 or more."

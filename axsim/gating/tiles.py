@@ -6,6 +6,7 @@ blocks that are closed as a whole bounds what can be skipped there.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def count_tiles(mask: Tensor, axis: int) -> tuple[int, int | Tensor]:
         >>> count_tiles(torch.eye(17, dtype=torch.bool), axis=1)
         (4, 2)
     """
-    pixels = mask.select(axis, 0)[0].numel() if axis == 1 else 0
+    pixels = prod(mask.shape[2:]) if axis == 1 and mask.numel() else 0
     on_cpu = mask.device.type == "cpu" and mask.is_contiguous()
     if on_cpu and pixels and pixels % SIDE == 0:
         # Sixteen flags are two words of 64 bits.
@@ -72,9 +73,10 @@ def open_runs(mask: Tensor, axis: int) -> Tensor:
         >>> open_runs(torch.eye(17, dtype=torch.bool), axis=1).sum(1).tolist()
         [16, 1]
     """
-    rows = mask.movedim(axis, -1).reshape(-1, mask.shape[axis])
+    last = mask.movedim(axis, -1)
+    rows = last.reshape(prod(last.shape[:-1]), mask.shape[axis])
     padded = F.pad(rows, (0, 0, 0, -len(rows) % SIDE))
-    return padded.view(-1, SIDE, rows.shape[1]).any(1)
+    return padded.view(len(padded) // SIDE, SIDE, rows.shape[1]).any(1)
 
 
 def open_tiles(runs: Tensor) -> Tensor:
@@ -88,4 +90,4 @@ def open_tiles(runs: Tensor) -> Tensor:
     """
     outputs = runs.shape[1]
     padded = F.pad(runs, (0, -outputs % SIDE))
-    return padded.view(len(runs), -1, SIDE).any(2)
+    return padded.view(len(runs), padded.shape[1] // SIDE, SIDE).any(2)

@@ -64,9 +64,11 @@ class GateUnit(nn.Module):
         if not self.gate.decide.normalise:
             return None
         mean, variance = self.running_mean, self.running_var
-        if self.training:
+        # One value of a channel, or none, has no deviation.
+        of_batch = self.training and base.numel() > self.shape.outputs
+        if of_batch:
             mean, variance = self._measure(base, axis)
-        return Statistics(mean, (variance + EPS).rsqrt(), self.training)
+        return Statistics(mean, (variance + EPS).rsqrt(), of_batch)
 
     def penalty(self) -> Tensor | None:
         """What the gate adds to the loss."""
@@ -79,7 +81,7 @@ class GateUnit(nn.Module):
         values = base.detach().movedim(axis, 0).flatten(1)
         variance, mean = torch.var_mean(values, 1, correction=0)
         count = values.shape[1]
-        kind, unbiased = self.running_mean.dtype, variance * (count / max(1, count - 1))
+        kind, unbiased = self.running_mean.dtype, variance * (count / (count - 1))
         # A checkpointed layer that is computed again must not count twice.
         if not in_backward():
             with torch.no_grad():

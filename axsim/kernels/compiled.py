@@ -25,11 +25,13 @@ def fingerprint() -> str:
 
 
 class _KernelCache(FunctionCache):
-    """Numba's cache on disk, valid for one state of all kernel sources."""
+    """Numba's cache on disk, valid for one state of a function's file and all kernels."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file._source_stamp = fingerprint()  # pyright: ignore[reportPrivateUsage]
+        own = Path(function.__code__.co_filename).read_bytes()
+        stamp = fingerprint() + hashlib.sha256(own).hexdigest()
+        self._cache_file._source_stamp = stamp  # pyright: ignore[reportPrivateUsage]
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         """What tells code of one function apart; the stamp covers its sources.

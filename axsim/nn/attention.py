@@ -13,6 +13,7 @@ from ..gating.gate import Gate
 from ..memory.policy import Slot
 from ..memory.saved import Saved
 from ..memory.store import Store
+from .attention_input import check_attention_input
 from .forms import LinearForm
 from .layer import Answer, ApproxLayer
 from .matmul import matmul
@@ -46,7 +47,7 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
         self.sites = nn.ModuleDict()
         gate = self.spec.gate if isinstance(self.spec.gate, Gate) else None
         if gate:
-            check_scores(gate, self.spec.on_codes, name)
+            check_scores(gate, self.spec, name)
         if not self.spec.on_codes:
             return
         weighted = (*PROJECTIONS, "out")
@@ -86,6 +87,8 @@ class ApproxMultiheadAttention(ApproxLayer, nn.MultiheadAttention):
                     query, key, value, key_padding_mask, need_weights, attn_mask,
                     average_attn_weights, is_causal,
                 )  # fmt: skip
+        tokens = {"query": query, "key": key, "value": value}
+        check_attention_input(self, tokens, attn_mask, key_padding_mask, is_causal)
         batched = query.dim() == 3
         inputs = [
             t if batched else t.unsqueeze(1 - self.batch_first)

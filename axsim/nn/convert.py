@@ -145,12 +145,13 @@ def _first(
 def _disable_fast_paths(net: nn.Module) -> None:
     """Keeps torch from computing a whole encoder layer past its approximate parts."""
     for module in net.modules():
-        is_encoder = isinstance(module, nn.TransformerEncoderLayer)
-        if is_encoder and any(isinstance(m, ApproxLayer) for m in module.modules()):
+        if not any(isinstance(m, ApproxLayer) for m in module.modules()):
+            continue
+        if isinstance(module, nn.TransformerEncoderLayer):
             # What torch itself sets for an activation that the fast path lacks.
             module.activation_relu_or_gelu = 0
         if isinstance(module, nn.TransformerEncoder):
-            module.enable_nested_tensor = False
+            module.use_nested_tensor = False
 
 
 def left_exact(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:

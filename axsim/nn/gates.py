@@ -66,5 +66,5 @@ def gated_costs(gates: Mapping[str, GateUnit], costs: Costs) -> dict[str, Cost |
 
 def _place(gated: str, known: Mapping[str, object]) -> str:
     """Where the products of a gate are formed: at the site of its layer, or at it."""
-    site = f"{gated}.site"
+    site = f"{gated}.site".lstrip(".")
     return site if site in known else gated

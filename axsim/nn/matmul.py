@@ -24,6 +24,8 @@ class BatchedForm:
         self, x: Tensor, w: Tensor, mul: Multiplier, pad_code: int | None, backend: str
     ) -> Tensor:
         batch, rows, terms = x.shape
+        if 0 in (batch, rows, w.shape[1]):
+            return x.new_zeros(batch, rows, w.shape[1], dtype=torch.int32)
         pixels = x.transpose(1, 2).reshape(1, batch * terms, rows)
         kernels = w.reshape(-1, terms, 1)
         raw = ops.lut_conv1d(pixels, kernels, mul, groups=batch, backend=backend)
@@ -92,9 +94,9 @@ def matmul(site: Site, a: Tensor, b: Tensor) -> Tensor:
         site.observe(a, b)
         return a @ b
     lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    x = a.expand(*lead, *a.shape[-2:]).reshape(-1, *a.shape[-2:])
-    w = b.mT.expand(*lead, b.shape[-1], b.shape[-2]).reshape(
-        -1, b.shape[-1], b.shape[-2]
+    x, w = (
+        t.expand(*lead, *t.shape[-2:]).reshape(lead.numel(), *t.shape[-2:])
+        for t in (a, b.mT)
     )
     y = site.multiply(x, w, None, BatchedForm())
     return y.reshape(*lead, *y.shape[-2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..errors import ConversionError
+from ..errors import AxsimWarning, ConversionError
 from ..gating.meter import Counts
 from ..gating.report import GateReport
 from ..gating.unit import GateUnit
@@ -200,7 +201,7 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
     sites = {name: m for name, m in net.named_modules() if isinstance(m, Site)}
     watch = _Watch(net, exact)
     for site in sites.values():
-        site.counted = 0
+        site.counted, site.lossy = 0, False
     try:
         with evaluating(net), watch:
             net(x)
@@ -209,8 +210,22 @@ def probe(net: nn.Module, exact: dict[str, nn.Module], x: Tensor) -> Plan:
         for site in sites.values():
             site.counted = None
         watch.remove()
+    _warn_of_signs([site.name for site in sites.values() if site.lossy])
     products = {**counted, **watch.products}
     return Plan(products, tuple(exact), tuple(watch.unreached), site_costs(net))
+
+
+def _warn_of_signs(names: list[str]) -> None:
+    if not names:
+        return
+    shown = ", ".join(map(repr, names[:3])) + (", …" if names[3:] else "")
+    warnings.warn(
+        f"values below 0 met codes without a sign or a zero point, and became 0, in "
+        f"{len(names)} places: {shown}. Answer quant=Quant(Scheme(bits, signed=True, "
+        "symmetric=True)) there, or leave these layers out with a rule.",
+        AxsimWarning,
+        stacklevel=4,
+    )
 
 
 def site_costs(net: nn.Module) -> dict[str, Cost | None]:

@@ -38,7 +38,7 @@ def recipe(rules: Recipe | Iterable[Rule] | Answers) -> Recipe:
         return rules
     if isinstance(rules, Answers):
         return Recipe(((Rule(".*", rules),),))
-    group = tuple(rules)
+    group = tuple(rules) if isinstance(rules, Iterable) else (rules,)  # pyright: ignore[reportUnnecessaryIsInstance]
     strangers = [rule for rule in group if not isinstance(rule, Rule)]  # pyright: ignore[reportUnnecessaryIsInstance]
     if strangers or not group:
         found = f"a {type(strangers[0]).__name__}" if strangers else "no rules"
@@ -129,7 +129,10 @@ def _useless(
     matched = [name for name in layers if _matches(rule, name)]
     if not matched:
         plain = re.sub(r"\\(.)|\.\*", r"\1", rule.pattern)
-        return f"rule {rule.pattern!r} matched no layer.{close_names(plain, layers)}"
+        return (
+            f"rule {rule.pattern!r} matched no layer."
+            f"{close_names(plain, layers) or _some_names(layers)}"
+        )
     first = {next(r.pattern for r in group if _matches(r, name)) for name in matched}
     if first != {rule.pattern}:
         return (
@@ -140,6 +143,14 @@ def _useless(
         f"rule {rule.pattern!r} matched {len(matched)} layers, such as {matched[0]!r}, "
         f"but answers no question of theirs{_kinds_of(rule)}."
     )
+
+
+def _some_names(layers: Mapping[str, frozenset[str]]) -> str:
+    names = [repr(name) for name in layers if name][:6]
+    if not names:
+        return " The network is one layer; its name is ''."
+    text = ", ".join(names) + (", …" if len(layers) > len(names) else "")
+    return f" Layers here: {text}. Give a pattern for them, in recipes as gated=."
 
 
 def _kinds_of(rule: Rule) -> str:

@@ -27,7 +27,10 @@ from ..tables.multiplier import Multiplier
 from .gated import GatedSite, multiply_noting
 from .matmul import BatchedForm
 from .site import mark_nan
-from .spec import LayerSpec
+from .spec import LayerSpec, Quant
+
+#: exp(-NO_WEIGHT) is the smallest normal float32.
+NO_WEIGHT = 87.3
 
 
 class GatedScores(GatedSite):
@@ -53,11 +56,12 @@ class GatedScores(GatedSite):
         self.split_tables(self.gate)
 
 
-def check_scores(gate: Gate, on_codes: bool, name: str) -> None:
+def check_scores(gate: Gate, spec: LayerSpec, name: str) -> None:
     """Refuses what attention scores cannot have.
 
     Raises:
-        ConversionError: for splits of channels, and layers without codes.
+        ConversionError: for splits of channels, layers without codes, and codes without
+            a sign, as queries are as often below 0 as above.
     """
     if not isinstance(gate.split, Bits):
         raise ConversionError(
@@ -65,8 +69,15 @@ def check_scores(gate: Gate, on_codes: bool, name: str) -> None:
             "keys are split by Bits alone. Leave the layer out with a rule, or answer "
             "gate=Gate(Bits(...))."
         )
-    if not on_codes:
+    if not spec.on_codes:
         gate.split.check(Shape(1, 1, name=name))
+    codes = spec.quant.activation if isinstance(spec.quant, Quant) else None
+    if codes is not None and codes.symmetric and not codes.signed:
+        raise ConversionError(
+            f"{name!r} is attention and has codes {codes}, which turn queries below 0 "
+            f"into 0. Answer quant=Quant(Scheme({codes.bits}, signed=True, "
+            "symmetric=True)), or leave the layer out with a rule."
+        )
 
 
 def gated_scores(site: GatedScores, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,11 +101,17 @@ def gated_scores(site: GatedScores, q: Tensor, k: Tensor) -> tuple[Tensor, Tenso
 def close(scores: Tensor, opened: Tensor, mask: Tensor | None) -> Tensor:
     """The scores, -inf where closed, in rows with an open key that the mask allows.
 
+    Masks of large numbers, such as -1e9, forbid a key as -inf does.
+
     Args:
         scores, opened: of `gated_scores`.
         mask: what is added to the scores afterwards; None for nothing.
     """
-    allowed = opened if mask is None else opened & (mask > float("-inf"))
+    allowed = opened
+    if mask is not None:
+        # Of a key this far below the best of its row, softmax leaves 0 in float32.
+        lowest = mask.amax(-1, keepdim=True) - NO_WEIGHT if mask.shape[-1] else mask
+        allowed = opened & (mask > lowest)
     some = allowed.any(-1, keepdim=True)
     return scores.masked_fill(~opened & some, float("-inf"))
 

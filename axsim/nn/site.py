@@ -69,6 +69,8 @@ class Site(nn.Module):
         )
         #: Products formed so far while somebody counts; None while nobody does.
         self.counted: int | None = None
+        #: Whether codes without sign and zero point met values below 0 meanwhile.
+        self.lossy = False
         self._kept: tuple[Any, Operand] | None = None
         #: Keeps the codes of activations for backward; None leaves that to torch.
         self.keeper: Keeper | None = None
@@ -139,10 +141,20 @@ class Site(nn.Module):
 
     def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
         """What of `x` is encoded, its codes, and those of the weights."""
+        if self.counted is not None:
+            self.lossy |= self._loses_signs(x, weight)
         # A learned clip notes what it cut.
         with self.keeping(masks=True):
             x = self.input_quantizer.clipped(x)
         return x, encoded(x, self.input_quantizer), self._weight_codes(weight)
+
+    def _loses_signs(self, x: Tensor, weight: Tensor) -> bool:
+        both = zip(self.schemes, (x, weight), strict=True)
+        return any(
+            bool((values < 0).any())
+            for scheme, values in both
+            if scheme.symmetric and not scheme.signed
+        )
 
     def keeping(
         self, *operands: Operand, masks: bool = False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Literal, get_args
 
-from ..errors import ConversionError
+from ..errors import ConversionError, wrong_type
 from ..gating.gate import Gate
 from ..memory.saved import Saved
 from ..quant.magnitudes import Magnitudes
@@ -13,6 +14,7 @@ from ..quant.observers import MinMax, Observer
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
 
+LOAD = "ax.load_multiplier('mul8u_exact')"
 Row = Literal["activation", "weight"]
 Signs = Literal["sign-magnitude", "shift"]
 Pad = Literal["code", "skip"]
@@ -45,6 +47,8 @@ class Quant:
     pact: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("activation", "weight"):
+            _check_type(f"Quant: {name}", getattr(self, name), (Scheme,), "Scheme(8)")
         scheme = self.activation
         fits = scheme is not None and scheme == Scheme(scheme.bits, symmetric=True)
         if self.pact is not None and not fits:
@@ -80,7 +84,7 @@ class Product:
         backend: path of the integer kernels, "auto" for the fastest.
 
     Raises:
-        ConversionError: for another word.
+        ConversionError: for another word, or what is no multiplier.
     """
 
     table: Multiplier
@@ -91,6 +95,8 @@ class Product:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
+        if problem := wrong_type("Product: table", self.table, (Multiplier,), LOAD):
+            raise ConversionError(problem)
         _check_word("row", self.row, get_args(Row))
         _check_word("signs", self.signs, (*get_args(Signs), None))
         _check_word("pad", self.pad, get_args(Pad))
@@ -117,6 +123,9 @@ class LayerSpec:
             `Product` with defaults.
         gate: which products are computed at all.
         saved: what is remembered for the backward pass.
+
+    Raises:
+        ConversionError: for an answer of another type.
     """
 
     quant: Quant | Magnitudes | None = None
@@ -125,6 +134,10 @@ class LayerSpec:
     saved: Saved | None = None
 
     def __post_init__(self) -> None:
+        for question, (kinds, example) in ANSWERS.items():
+            answer = getattr(self, question)
+            if not isinstance(answer, Untouched):
+                _check_type(f"LayerSpec: {question}", answer, kinds, example)
         if isinstance(self.multiplier, Multiplier):
             object.__setattr__(self, "multiplier", Product(self.multiplier))
 
@@ -151,7 +164,14 @@ class LayerSpec:
         return {question: a for question, a in found.items() if a is not None}
 
 
-QUESTIONS = frozenset({"quant", "multiplier", "gate", "saved"})
+#: What answers each question, with an example.
+ANSWERS: dict[str, tuple[tuple[type, ...], str]] = {
+    "quant": ((Quant, Magnitudes), "Quant(Scheme(8))"),
+    "multiplier": ((Multiplier, Product), LOAD),
+    "gate": ((Gate,), "Gate(Bits(4))"),
+    "saved": ((Saved,), "Saved()"),
+}
+QUESTIONS = frozenset(ANSWERS)
 
 
 @dataclass(frozen=True)
@@ -207,6 +227,9 @@ class Rule:
         spec: a `LayerSpec`, a `Multiplier` or `Product` alone, or a spec for each kind
             of layer.
 
+    Raises:
+        ConversionError: for an argument of another type.
+
     Example:
         >>> Rule("(stem|head).*", Exact()).pattern
         '(stem|head).*'
@@ -214,6 +237,13 @@ class Rule:
 
     pattern: str
     spec: LayerSpec | Multiplier | Product | ByKind
+
+    def __post_init__(self) -> None:
+        kinds = LayerSpec, Multiplier, Product, ByKind
+        problem = wrong_type("Rule: pattern", self.pattern, (str,), "'layer1.*'")
+        problem = problem or wrong_type("Rule: spec", self.spec, kinds, "LayerSpec()")
+        if problem:
+            raise ConversionError(problem)
 
     def answers(self, kind: str = "") -> LayerSpec:
         """The rule's spec for layers of one kind."""
@@ -230,3 +260,11 @@ def _check_word(name: str, value: object, allowed: tuple[object, ...]) -> None:
     if value not in allowed:
         choices = ", ".join(map(repr, allowed))
         raise ConversionError(f"Product: {name}={value!r}; choose one of {choices}.")
+
+
+def _check_type(
+    name: str, value: object, kinds: tuple[type, ...], example: str
+) -> None:
+    """Refuses what answers nothing; None leaves a question open."""
+    if problem := wrong_type(name, value, (*kinds, NoneType), example):
+        raise ConversionError(problem)

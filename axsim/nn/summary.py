@@ -112,7 +112,7 @@ def _of_site(net: nn.Module, item: Item, site: Site) -> Line:
     if last == "site":
         name = owner
     else:
-        owner = owner.removesuffix(".sites")
+        owner = owner.removesuffix("sites").removesuffix(".")
     kind = type(net.get_submodule(owner)).__name__
     schemes = (site.input_quantizer.scheme, site.weight_quantizer.scheme)
     codes = " x ".join(f"{'' if s.signed else 'u'}int{s.bits}" for s in schemes)

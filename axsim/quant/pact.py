@@ -47,8 +47,10 @@ def first_clip(alpha: float) -> nn.Parameter:
     Raises:
         OperandError: where it is not finite and above 0.
     """
-    if not 0 < alpha < float("inf"):
-        raise OperandError(f"alpha={alpha}; the first clip is finite and above 0.")
+    if isinstance(alpha, str | bool) or not 0 < alpha < float("inf"):
+        raise OperandError(
+            f"alpha={alpha!r}; the first clip is finite and above 0, as 6.0."
+        )
     return nn.Parameter(torch.tensor(float(alpha)))
 
 

@@ -111,7 +111,7 @@ class Quantizer(nn.Module):
         if mode == "frozen":
             return self.scale, self.zero_point
         if mode == "dynamic":
-            return self._choose(self.observer.measure(x, self.scheme.axis))
+            return self._choose(self.observer.measure(_some(x), self.scheme.axis))
         raise CalibrationError(f"{self._title} {_UNREADY[mode]}")
 
     def calibrate(self) -> Quantizer:
@@ -276,6 +276,11 @@ _UNREADY = {
     "and freeze(); dynamic=True takes the range of every tensor instead.",
     "calibrating": "is still calibrating. Call freeze() after the last batch.",
 }
+
+
+def _some(x: Tensor) -> Tensor:
+    """A tensor that has a range: zeros for an empty batch, which needs none."""
+    return x if x.numel() else x.new_zeros([max(1, size) for size in x.shape])
 
 
 def _describe_broken(x: Tensor) -> str:

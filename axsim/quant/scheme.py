@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 from ..errors import OperandError
@@ -148,10 +149,10 @@ class Scheme:
 
     def _check_width(self) -> None:
         fewest = 2 if self.signed else 1
-        if not fewest <= self.bits <= MAX_BITS:
+        if not isinstance(self.bits, Integral) or not fewest <= self.bits <= MAX_BITS:
             kind = "signed" if self.signed else "unsigned"
             raise OperandError(
-                f"bits={self.bits}; {kind} codes have {fewest} to {MAX_BITS} bits."
+                f"bits={self.bits!r}; {kind} codes have {fewest} to {MAX_BITS} bits."
             )
 
     def _check_limits(self) -> None:

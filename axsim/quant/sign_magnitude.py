@@ -41,7 +41,7 @@ def split_signs(x: Tensor, bits: int) -> SignMagnitude:
     have 511 levels.
 
     Args:
-        x: real values, not empty; the arithmetic is float32.
+        x: real values; the arithmetic is float32.
         bits: width of a magnitude, 1 to 8.
 
     Raises:
@@ -56,7 +56,8 @@ def split_signs(x: Tensor, bits: int) -> SignMagnitude:
         raise OperandError(f"bits={bits}; a magnitude has 1 to {MAX_BITS} bits.")
     x = x.detach().float()
     top = (1 << bits) - 1
-    largest = x.abs().amax() + MARGIN
+    # Of nothing, as in an empty batch, the largest is 0.
+    largest = (x.abs().amax() if x.numel() else x.new_zeros(())) + MARGIN
     magnitude = (x.abs() / largest).mul_(top).round_().to(torch.uint8)
     return SignMagnitude(magnitude, x < 0, largest / top)
 

@@ -7,12 +7,14 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from ..errors import ConversionError, close_names
 from ..nn.recipe import Recipe, recipe
 from ..nn.spec import Exact, Product, Rule
 
+PLAIN = {bool, int, float, str, NoneType}
 REQUIRED = inspect.Parameter.empty
 PACKAGE = __name__.rpartition(".")[0]
 SHORT = {"cg": "channel_gating", "pg": "precision_gating"}
@@ -57,14 +59,27 @@ class RecipeText:
                 f"{self.text} is about a multiplier; name it with --multiplier."
             )
         try:
-            inspect.signature(self.function).bind(*self.values, **named)
+            bound = inspect.signature(self.function).bind(*self.values, **named)
         except TypeError as problem:
             own = [str(p) for p in self._parameters.values() if p.name != "mul"]
             raise ConversionError(
                 f"{self.text}: {problem}. It takes {', '.join(own)}; write "
                 "NAME:value,key=value."
             ) from problem
+        for name, value in bound.arguments.items():
+            self._check_type(name, value)
         return self.function(*self.values, **named)
+
+    def _check_type(self, name: str, value: object) -> None:
+        """Refuses a word for a number and the like; what is no plain type passes."""
+        hint = get_type_hints(self.function)[name]
+        kinds = set(get_args(hint)) or {hint}
+        fits = type(value) in kinds or (float in kinds and type(value) is int)
+        if kinds <= PLAIN and not fits:
+            raise ConversionError(
+                f"{self.text}: {name}={value!r} is of type {type(value).__name__}; "
+                f"it takes {self._parameters[name].annotation}."
+            )
 
     @property
     def _parameters(self) -> Mapping[str, inspect.Parameter]:
@@ -95,13 +110,30 @@ def find_recipe(text: str, option: str = "recipe") -> RecipeText:
         )
     values: list[object] = []
     named: dict[str, object] = {}
-    for part in filter(None, rest.split(",")):
+    for part in filter(None, split_outside(rest, ",")):
         key, equals, value = part.partition("=")
         if equals:
             named[key.strip()] = _read_value(value.strip())
         else:
             values.append(_read_value(part.strip()))
     return RecipeText(f"--{option} {text}", known[name], tuple(values), named)
+
+
+def split_outside(text: str, mark: str) -> list[str]:
+    """The parts of a text between marks that stand in no brackets.
+
+    Example:
+        >>> split_outside("cg:gated=(a|b),parts=2|actnn:L2", "|")
+        ['cg:gated=(a|b),parts=2', 'actnn:L2']
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == mark and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def recipes() -> dict[str, Callable[..., Any]]:

@@ -119,6 +119,15 @@ def test_a_recipe_about_a_multiplier_is_given_it() -> None:
     assert given == resolved(ax.recipes.tfapprox(mul, profile="axsim"))
 
 
+def test_a_pattern_in_a_recipe_may_have_bars_and_commas() -> None:
+    gate = "cg:gated=conv(1|2){1,2},parts=2|pg:gated=head,quantised=None"
+    found = resolved(Answers(gate=gate).rules(), "conv1", "conv2", "head")
+    splits = [str(spec.gate.split) for spec in found.values() if spec.gate]
+    assert splits == ["1 of 2 channel groups first, grouped"] * 2 + [
+        "high 2 bits first"
+    ]
+
+
 @pytest.mark.usefixtures("more")
 def test_recipes_are_united_by_a_bar_or_by_repeating() -> None:
     both = ("coded:6 | coded:bits=6", "coded:6")
@@ -186,6 +195,10 @@ def test_a_multiplier_is_under_gated_layers_and_all_others() -> None:
          r"pg, precision_gating\."),
         ({"saved": "blpb:4"},
          r"--saved blpb:4: .* acgc, actnn, blpa, gact, rectified\. Close names: 'b"),
+        ({"gate": "pg:bits=abc"},
+         r"--gate pg:bits=abc: bits='abc' is of type str; it takes int\."),
+        ({"gate": "cg:target=True"},
+         r"target=True is of type bool; it takes float\."),
         ({"gate": "pg:bit=3"},
          r"--gate pg:bit=3: got an unexpected keyword argument 'bit'\. It takes bits:"),
         ({"multiplier": "mul8u_exact", "row": "weigth"},

@@ -62,7 +62,7 @@ def test_the_published_commands_run_on_files_of_cifar(
 
 
 def test_training_logs_the_sparsity(tmp_path: Path) -> None:
-    gate = "pg:bits=3,msb=2,weight=1e-3,gated=head,quantised=None"
+    gate = "cg:parts=2,weight=1e-3,gated=head"
     told = CliRunner().invoke(build_app(), [
         "train", "--model", "linear:build", "--data", "digits", "--epochs", "1",
         "--gate", gate, "--out", str(tmp_path), "--no-validate",
@@ -71,3 +71,12 @@ def test_training_logs_the_sparsity(tmp_path: Path) -> None:
     rows = [json.loads(r) for r in (tmp_path / "log.jsonl").read_text().splitlines()]
     (epoch,) = (row for row in rows if row["event"] == "epoch")
     assert 0 < epoch["sparsity"] < 1
+
+
+def test_evaluation_tells_what_was_closed() -> None:
+    told = CliRunner().invoke(build_app(), [
+        "eval", "--model", "linear:build", "--data", "digits",
+        "--gate", "cg:parts=2,gated=head",
+    ])  # fmt: skip
+    assert told.exit_code == 0, told.output
+    assert "closed outputs: " in told.output and "gated layers form" in told.output

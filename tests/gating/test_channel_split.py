@@ -73,5 +73,5 @@ def test_what_cannot_be_split_is_refused(
 
 
 def test_a_single_part_is_refused() -> None:
-    with pytest.raises(ConversionError, match="parts=1; with fewer than 2 nothing"):
+    with pytest.raises(ConversionError, match="parts=1; give a whole number of 2"):
         Channels(1)

@@ -123,7 +123,7 @@ class Forgetful(Fixed):
 @pytest.mark.parametrize("value", [Stranger(), Forgetful(3), object(), b"bytes"])
 def test_other_objects_are_not_written(value: Any) -> None:
     with pytest.raises(ModelError, match="of which axsim cannot write a description"):
-        Writer(lambda mul: mul.name).write(LayerSpec(gate=value))
+        Writer(lambda mul: mul.name).write([value])
 
 
 SCHEME: Mapping[str, Any] = {"class": "Scheme"}

@@ -195,6 +195,20 @@ def test_a_network_gates_its_scores_counts_and_learns(tmp_path: Path) -> None:
         assert torch.equal(ax.load_network(tmp_path)(x), net(x))
 
 
+@pytest.mark.parametrize("low", [-1e4, -1e9, torch.finfo(torch.float32).min])
+def test_masks_of_large_numbers_forbid_keys(low: float) -> None:
+    # The only allowed key of the first query is closed, the others are open.
+    scores = torch.tensor([[[[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]]]])
+    opened = torch.tensor([[[[False, True, True], [False, True, True]]]])
+    finite = torch.tensor([[0, low, low], [0, 0, low]])
+    for mask in (finite, finite.masked_fill(finite < 0, float("-inf"))):
+        attention = torch.softmax(close(scores, opened, mask) + mask, -1)
+        assert attention.tolist() == [[[[1, 0, 0], [0, 1, 0]]]]
+    # What is added to prefer near keys forbids none.
+    near = torch.tensor([[0.0, -40.0, -80.0]])
+    assert close(scores, opened, near)[..., 0].eq(float("-inf")).all()
+
+
 def test_tiles_are_of_queries_and_keys() -> None:
     layer = gated(Random(0.0))
     x = tokens(1, 40)

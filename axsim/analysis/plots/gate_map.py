@@ -24,7 +24,7 @@ Map = npt.NDArray[np.float32]
 
 
 def gate_shares(net: nn.Module, image: Tensor) -> dict[str, Map]:
-    """The share of open output channels at each pixel, for each gated convolution.
+    """The share of open output channels at each pixel, for each gated layer.
 
     Args:
         net: what `approximate` returned, with gates.
@@ -32,11 +32,16 @@ def gate_shares(net: nn.Module, image: Tensor) -> dict[str, Map]:
 
     Returns:
         float32[H', W'] by layer, in the network's order; of one-dimensional layers
-        [1, L'].
+        [1, L']; of attention scores [heads, queries], the share of open keys.
 
     Raises:
-        ConversionError: for a network without gated convolutions.
+        ConversionError: for a network without such layers, and several inputs.
     """
+    if image.dim() > 3:
+        raise ConversionError(
+            f"image has shape {tuple(image.shape)}; give one input without its batch, "
+            "such as images[0]."
+        )
     gates = plan(net).gates
     before = {name: (u.meter.kept, u.meter.sums) for name, u in gates.items()}
     for unit in gates.values():
@@ -54,7 +59,7 @@ def gate_shares(net: nn.Module, image: Tensor) -> dict[str, Map]:
             unit.meter.kept, unit.meter.sums = before[name]
     if not found:
         raise ConversionError(
-            f"{type(net).__name__} has no gated convolution that this image reached; "
+            f"{type(net).__name__} has no gated layer that this image reached; "
             "convert it with ax.recipes.precision_gating or channel_gating."
         )
     return found
@@ -73,7 +78,7 @@ def gate_map(
         layers: names of gated layers; all by default.
 
     Raises:
-        ConversionError: for a network without gated convolutions or unknown layers.
+        ConversionError: for a network without gated layers, or unknown layers.
 
     Example:
         >>> net = ax.approximate(ax.build_network("digits_resnet"),
@@ -85,7 +90,7 @@ def gate_map(
     for name in layers or ():
         if name not in shares:
             raise ConversionError(
-                f"layers: {name!r} is no gated convolution; there are "
+                f"layers: {name!r} is no gated layer; there are "
                 f"{', '.join(shares)}.{close_names(name, shares)}"
             )
     chosen = {name: shares[name] for name in layers or shares}
@@ -114,7 +119,7 @@ def gate_map(
         pad=0.02,
         shrink=0.85,
     )
-    bar.set_label("share of channels open", fontsize=7)
+    bar.set_label("share of outputs open", fontsize=7)
     bar.ax.tick_params(labelsize=6.5)
     figure.stamp(every[0])
     return every

@@ -47,7 +47,7 @@ def test_the_map_stands_beside_the_image(net: nn.Module) -> None:
     axes = ax.plot.gate_map(net, torch.rand(4, 10, 9), layers=("2",))
     assert [each.get_title(loc="left") for each in axes] == ["input", "2"]
     assert "% open" in axes[1].get_xlabel()
-    with pytest.raises(ConversionError, match="'conv9' is no gated convolution"):
+    with pytest.raises(ConversionError, match="'conv9' is no gated layer"):
         gate_map(net, torch.rand(4, 10, 9), layers=("conv9",))
 
 
@@ -55,7 +55,7 @@ def test_a_network_without_gates_has_no_map() -> None:
     plain = ax.approximate(
         nn.Sequential(nn.Conv2d(1, 1, 1)), [ax.Rule("0", ax.Exact())]
     )
-    with pytest.raises(ConversionError, match="has no gated convolution"):
+    with pytest.raises(ConversionError, match="has no gated layer"):
         gate_map(plain, torch.rand(1, 4, 4))
 
 
