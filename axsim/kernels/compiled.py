@@ -25,7 +25,7 @@ def fingerprint() -> str:
 
 
 class _KernelCache(FunctionCache):
-    """Numba's cache on disk, valid for one state of a function's file and all kernels."""
+    """Numba's cache on disk, valid for one state of all kernels and of its own file."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
