@@ -22,6 +22,8 @@ Bytes = npt.NDArray[np.uint8]
 # What a block of consecutive lanes may read past the last unit.
 SLACK = 1024
 LINE = 64
+# Codes looked at before asking whether there is need of more.
+STRETCH = 8192
 
 
 class Grid(NamedTuple):
@@ -83,8 +85,12 @@ def aligned_space(size: int) -> Bytes:
 def unite(codes: Bytes) -> int:
     """The bitwise or of all codes: a bound on each of them."""
     seen = np.uint8(0)
-    for i in range(codes.size):
-        seen |= codes[i]
+    for first in range(0, codes.size, STRETCH):
+        for code in codes[first : first + STRETCH]:
+            seen |= code
+        # Codes of eight bits tell so at once.
+        if seen == 255:
+            break
     return int(seen)
 
 
