@@ -36,10 +36,12 @@ class Goal(NamedTuple):
 
     Args:
         base: float32 or float64, what the sums so far stand for; overwritten.
-        total: int32 or int64, these sums.
+        total: int32 or int64, these sums; empty where `base` tells them, as float32
+            tells whole numbers below 2^23 that it has been scaled by `units` since.
         mask: bool, which of them are to be completed.
         units: float32 or float64 [O], what a sum counts for.
         shift: the power of two that what is added counts for.
+        step: and the one that `base` counts in.
         image, output: elements from one image and from one output to the next.
     """
 
@@ -48,6 +50,7 @@ class Goal(NamedTuple):
     mask: Any
     units: Any
     shift: int
+    step: int
     image: int
     output: int
 
@@ -300,14 +303,19 @@ def _complete(
     goal: Goal, places: Any, output: int, sums: Any, zero: Any, window: Any
 ) -> None:
     """Writes what the completed sums of one output stand for."""
-    unit = goal.units[output]
+    unit, told = goal.units[output], not len(goal.total)
+    inverse = 1 / (np.float64(unit) * (1 << goal.step))
     for i in range(len(places)):
         at, lane = places[i, 0] + output * goal.output, places[i, 1]
         for j in range(places[i, 2]):
             found = np.int64(sums[lane + j])
             if zero:
                 found -= np.int64(zero) * window[lane + j]
-            whole = goal.total[at + j] + (found << goal.shift)
+            if told:
+                held = np.int64(np.rint(goal.base[at + j] * inverse)) << goal.step
+            else:
+                held = np.int64(goal.total[at + j])
+            whole = held + (found << goal.shift)
             real = goal.base.dtype.type(whole) * unit
             goal.base[at + j] = real if goal.mask[at + j] else goal.base[at + j]
 

@@ -108,6 +108,22 @@ class Sums:
         """The base's sums, for all outputs."""
         return self._join(self.base, a, w, form)
 
+    def real_base(self, a: Operand, w: Operand, form: GateForm) -> Tensor | None:
+        """The base in real numbers, where these tell its sums; else None.
+
+        They count in units of `2^step`.
+        """
+        if len(self.base) > 1:
+            return None
+        (piece,) = self.base
+        mine = piece.input(a, form.channel_axis), piece.weights(w)
+        return self.circuit(piece, form).telling(*mine)
+
+    @property
+    def step(self) -> int:
+        """The power of two that a base of one piece counts in."""
+        return self.base[0].shift
+
     def of_rest(self, a: Operand, w: Operand, form: GateForm) -> Tensor:
         """The rest's sums, for all outputs."""
         return self._join(self.rest, a, w, form)
