@@ -136,8 +136,10 @@ def compute_open(
         rows, count = min(SIDE, outputs - part * SIDE), 0
         for unit in range(some * together, min(units, (some + 1) * together)):
             count = _find_runs(goal, g, unit0, unit, o0, rows, space, count)
-        for begin in range(0, count, most):
-            found = space.found[begin : min(count, begin + most)]
+        # Blocks of nearly equal size; one of few runs would waste its rows.
+        blocks = (count + most - 1) // most
+        for block in range(blocks):
+            found = space.found[count * block // blocks : count * (block + 1) // blocks]
             stretches = _describe(
                 goal, g, work, taps, planes, unit0, group, found, space
             )
@@ -147,9 +149,9 @@ def compute_open(
             if runs[-1] - at != SIDE * work.lane * (len(runs) - 1):
                 _move_runs(engine, lanes, runs, work.lane, space)
                 codes, source, at = space.codes, packed, 0
-            block = Block(o0, rows, len(runs), stretches)
+            own = Block(o0, rows, len(runs), stretches)
             _serve_outputs(
-                source, codes, at, block, work, spans, constants, goal, how, space
+                source, codes, at, own, work, spans, constants, goal, how, space
             )
 
 
