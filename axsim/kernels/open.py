@@ -28,7 +28,9 @@ SIDE = 16
 # the same few cache lines, and engines may write a vector too much.
 ROW_GAP = 16
 # Lanes of a task, and the share of wanted lanes above which all of a unit are computed.
-LANES, MOST = 4096, 0.6
+LANES, MOST = 16384, 0.6
+# Tasks that several threads share evenly.
+TASKS_PER_THREAD = 4
 
 
 class Goal(NamedTuple):
@@ -98,7 +100,7 @@ def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
     return Space(
         np.empty(g.out[1] * g.out[2], np.bool_),
         np.empty(g.run + SIDE, np.bool_),
-        np.empty((_together(g) * (g.run // SIDE + 1), 2), np.int64),
+        np.empty((_most_together(g) * (g.run // SIDE + 1), 2), np.int64),
         np.empty(width // SIDE, np.int64),
         np.empty((width, 3), np.int64),
         np.empty((steps + 1) * width * lane, np.uint8),
@@ -108,14 +110,24 @@ def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
 
 
 @compiled
-def open_tasks(g: Grid, groups: int, outputs: int, units: int) -> int:
+def open_tasks(g: Grid, groups: int, outputs: int, units: int, threads: int) -> int:
     """How many tasks so many units of a pass make."""
-    return groups * ((outputs + SIDE - 1) // SIDE) * -(-units // _together(g))
+    parts = groups * ((outputs + SIDE - 1) // SIDE)
+    return parts * -(-units // _together(g, parts * units, threads))
 
 
 @compiled
-def _together(g: Grid) -> int:
-    """Units of a task: open runs of small maps fill a block together."""
+def _together(g: Grid, count: int, threads: int) -> int:
+    """Units of a task: their open runs fill blocks together.
+
+    count: of tasks of one unit each.
+    """
+    most = count // (threads * TASKS_PER_THREAD) if threads > 1 else count
+    return max(1, min(most, _most_together(g)))
+
+
+@compiled
+def _most_together(g: Grid) -> int:
     return max(1, LANES // max(1, g.run))
 
 
@@ -123,12 +135,13 @@ def _together(g: Grid) -> int:
 def compute_open(
     engine: Any, packed: Any, g: Grid, work: Any, taps: Any, lanes: Bytes, planes: Any,
     spans: Any, constants: Any, goal: Goal, how: Finish, space: Space, unit0: int,
-    units: int, first: int, last: int,
+    units: int, threads: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups and blocks of 16 outputs."""
     outputs = len(goal.units) // work.groups
-    parts, together = (outputs + SIDE - 1) // SIDE, _together(g)
-    most = len(space.runs)
+    parts = (outputs + SIDE - 1) // SIDE
+    together = _together(g, work.groups * parts * units, threads)
+    each, most = max(1, work.vector // SIDE), len(space.runs)
     for task in range(first, last):
         rest, part = divmod(task, parts)
         some, group = divmod(rest, work.groups)
@@ -136,10 +149,12 @@ def compute_open(
         rows, count = min(SIDE, outputs - part * SIDE), 0
         for unit in range(some * together, min(units, (some + 1) * together)):
             count = _find_runs(goal, g, unit0, unit, o0, rows, space, count)
-        # Blocks of nearly equal size; one of few runs would waste its rows.
-        blocks = (count + most - 1) // most
+        # Blocks of nearly as many vectors; one of few would waste its rows.
+        blocks, vectors = (count + most - 1) // most, (count + each - 1) // each
         for block in range(blocks):
-            found = space.found[count * block // blocks : count * (block + 1) // blocks]
+            begin = vectors * block // blocks * each
+            end = min(count, vectors * (block + 1) // blocks * each)
+            found = space.found[begin:end]
             stretches = _describe(
                 goal, g, work, taps, planes, unit0, group, found, space
             )
