@@ -15,7 +15,6 @@ from .finish import Finish
 from .open import Goal
 from .table import table_of
 
-
 # Scales beyond these could take products with sums out of float32's normal numbers.
 LEAST_SCALE, MOST_SCALE = 1e-25, 1e25
 
@@ -76,7 +75,7 @@ def add_open(
     known = mask.new_empty(0, dtype=torch.int32) if isinstance(total, int) else total
     held = [t.view(-1)[first:end].numpy() for t in (base, known, mask)]
     step = total if isinstance(total, int) else 0
-    goal = Goal(*held, units.numpy(), shift, step, image, each)
+    goal = Goal(held[0], held[1], held[2], units.numpy(), shift, step, image, each)
     if goal.mask.any():
         cpu.complete(x, w, table, shape, pad_code or 0, path, finish, goal)
     return True

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..kernels.finish import Finish
-from ..kernels.ops import peak_of
 from ..kernels.open_sums import tells
+from ..kernels.ops import peak_of
 from ..kernels.real_sums import real_sums
 from ..kernels.remembered import largest_sum
 from ..quant.codes import integers, spread
