@@ -248,7 +248,7 @@ def _serve(
         extra = work.weights if stage == 0 else units * pieces if kind == AGAIN else 0
         tasks = extra + units * (work.layouts, work.parts, each)[kind]
         if goal is not None and kind == COMPUTE:
-            tasks = open_tasks(g, groups, outputs, units)
+            tasks = open_tasks(g, groups, outputs, units, threads)
         first, last = stages.take(board, stage, tasks, threads)
         while first < last:
             before, a, b = min(last, extra), max(first, extra) - extra, last - extra
@@ -264,7 +264,7 @@ def _serve(
             elif goal is not None:
                 compute_open(
                     engine, packed, g, work, taps, codes, planes, spans, base, goal,
-                    how, space, unit, units, a, b,
+                    how, space, unit, units, threads, a, b,
                 )  # fmt: skip
             else:
                 _compute(

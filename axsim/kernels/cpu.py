@@ -35,6 +35,7 @@ class Call:
         wide: whether sums are int64.
         finish: what becomes of the sums; real numbers take the bits of the sums.
         goal: sums to complete instead of writing new ones; None for all new.
+        weights: the tensor that `w` is; None where `w` was made for this call.
     """
 
     table: Table
@@ -46,6 +47,7 @@ class Call:
     wide: bool
     finish: Finish
     goal: Goal | None = None
+    weights: torch.Tensor | None = None
 
 
 class Path(NamedTuple):
@@ -156,7 +158,7 @@ def _call(
     weights = w.contiguous().numpy().reshape(shape.outputs, -1)
     bound = _bound(codes, pad)
     _check_narrow(codes, weights, bound, table, names)
-    return Call(table, shape, codes, weights, pad, bound, wide, finish)
+    return Call(table, shape, codes, weights, pad, bound, wide, finish, None, w)
 
 
 def finishes(
@@ -189,6 +191,7 @@ def _run_swapped(call: Call, path: Path, sums: Any) -> None:
         pad=0,
         bound=_bound(call.w, 0),
         finish=stay_whole(len(windows)),
+        weights=None,
     )
     path.run(other, found)
     by_image = found.reshape(shape.outputs, shape.batch, *sums.shape[2:])

@@ -36,6 +36,7 @@ from .engine import accumulate, prepare, turn
 from .lanes import Block, estimate, lay_out
 from .layout import Bytes, aligned
 from .quads import interleave
+from .remembered import remembered
 from .table import Table
 
 if TYPE_CHECKING:
@@ -163,15 +164,30 @@ def run(call: Call, residual: Residual, sums: Any) -> None:
     shape, threads = call.shape, torch.get_num_threads()
     settings = residual.entries, residual.flip, call.wide, call.goal is not None
     known = plan_of(shape, *settings, threads)
+    weights, bias = _prepared(call, residual)
     shifts = 8 * np.arange(TAPS)[:, None]
     slopes = (np.append(residual.slope, 0) & 255) << shifts
     engine = known.engine._replace(
         rows=residual.rows, slopes=slopes.astype(np.uint32).view(np.int32),
-        form=residual.form, weights=_in_quads(call),
+        form=residual.form, weights=weights,
     )  # fmt: skip
-    base = residual.bias(call.w, shape.channels // shape.groups)
-    base += call.finish.constant
+    base = bias + call.finish.constant
     convolve(engine, known.work, call, known.spans, base, sums)
+
+
+def _prepared(
+    call: Call, residual: Residual
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
+    """The weights in quads, and their bias."""
+    per_group = call.shape.channels // call.shape.groups
+
+    def build() -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
+        return _in_quads(call), residual.bias(call.w, per_group)
+
+    if call.weights is None:
+        return build()
+    key = "narrow", call.table, residual.entries, per_group
+    return remembered(call.weights, key, build)
 
 
 def _in_quads(call: Call) -> npt.NDArray[np.uint16]:

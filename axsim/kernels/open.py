@@ -28,7 +28,9 @@ SIDE = 16
 # the same few cache lines, and engines may write a vector too much.
 ROW_GAP = 16
 # Lanes of a task, and the share of wanted lanes above which all of a unit are computed.
-LANES, MOST = 4096, 0.6
+LANES, MOST = 16384, 0.6
+# Tasks that several threads share evenly.
+TASKS_PER_THREAD = 4
 
 
 class Goal(NamedTuple):
@@ -36,10 +38,12 @@ class Goal(NamedTuple):
 
     Args:
         base: float32 or float64, what the sums so far stand for; overwritten.
-        total: int32 or int64, these sums.
+        total: int32 or int64, these sums; empty where `base` tells them, as float32
+            tells whole numbers below 2^23 that it has been scaled by `units` since.
         mask: bool, which of them are to be completed.
         units: float32 or float64 [O], what a sum counts for.
         shift: the power of two that what is added counts for.
+        step: and the one that `base` counts in.
         image, output: elements from one image and from one output to the next.
     """
 
@@ -48,6 +52,7 @@ class Goal(NamedTuple):
     mask: Any
     units: Any
     shift: int
+    step: int
     image: int
     output: int
 
@@ -95,7 +100,7 @@ def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
     return Space(
         np.empty(g.out[1] * g.out[2], np.bool_),
         np.empty(g.run + SIDE, np.bool_),
-        np.empty((_together(g) * (g.run // SIDE + 1), 2), np.int64),
+        np.empty((_most_together(g) * (g.run // SIDE + 1), 2), np.int64),
         np.empty(width // SIDE, np.int64),
         np.empty((width, 3), np.int64),
         np.empty((steps + 1) * width * lane, np.uint8),
@@ -105,14 +110,24 @@ def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
 
 
 @compiled
-def open_tasks(g: Grid, groups: int, outputs: int, units: int) -> int:
+def open_tasks(g: Grid, groups: int, outputs: int, units: int, threads: int) -> int:
     """How many tasks so many units of a pass make."""
-    return groups * ((outputs + SIDE - 1) // SIDE) * -(-units // _together(g))
+    parts = groups * ((outputs + SIDE - 1) // SIDE)
+    return parts * -(-units // _together(g, parts * units, threads))
 
 
 @compiled
-def _together(g: Grid) -> int:
-    """Units of a task: open runs of small maps fill a block together."""
+def _together(g: Grid, count: int, threads: int) -> int:
+    """Units of a task: their open runs fill blocks together.
+
+    count: of tasks of one unit each.
+    """
+    most = count // (threads * TASKS_PER_THREAD) if threads > 1 else count
+    return max(1, min(most, _most_together(g)))
+
+
+@compiled
+def _most_together(g: Grid) -> int:
     return max(1, LANES // max(1, g.run))
 
 
@@ -120,12 +135,13 @@ def _together(g: Grid) -> int:
 def compute_open(
     engine: Any, packed: Any, g: Grid, work: Any, taps: Any, lanes: Bytes, planes: Any,
     spans: Any, constants: Any, goal: Goal, how: Finish, space: Space, unit0: int,
-    units: int, first: int, last: int,
+    units: int, threads: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Tasks of a pass, counted over units, groups and blocks of 16 outputs."""
     outputs = len(goal.units) // work.groups
-    parts, together = (outputs + SIDE - 1) // SIDE, _together(g)
-    most = len(space.runs)
+    parts = (outputs + SIDE - 1) // SIDE
+    together = _together(g, work.groups * parts * units, threads)
+    each, most = max(1, work.vector // SIDE), len(space.runs)
     for task in range(first, last):
         rest, part = divmod(task, parts)
         some, group = divmod(rest, work.groups)
@@ -133,8 +149,12 @@ def compute_open(
         rows, count = min(SIDE, outputs - part * SIDE), 0
         for unit in range(some * together, min(units, (some + 1) * together)):
             count = _find_runs(goal, g, unit0, unit, o0, rows, space, count)
-        for begin in range(0, count, most):
-            found = space.found[begin : min(count, begin + most)]
+        # Blocks of nearly as many vectors; one of few would waste its rows.
+        blocks, vectors = (count + most - 1) // most, (count + each - 1) // each
+        for block in range(blocks):
+            begin = vectors * block // blocks * each
+            end = min(count, vectors * (block + 1) // blocks * each)
+            found = space.found[begin:end]
             stretches = _describe(
                 goal, g, work, taps, planes, unit0, group, found, space
             )
@@ -144,9 +164,9 @@ def compute_open(
             if runs[-1] - at != SIDE * work.lane * (len(runs) - 1):
                 _move_runs(engine, lanes, runs, work.lane, space)
                 codes, source, at = space.codes, packed, 0
-            block = Block(o0, rows, len(runs), stretches)
+            own = Block(o0, rows, len(runs), stretches)
             _serve_outputs(
-                source, codes, at, block, work, spans, constants, goal, how, space
+                source, codes, at, own, work, spans, constants, goal, how, space
             )
 
 
@@ -300,14 +320,19 @@ def _complete(
     goal: Goal, places: Any, output: int, sums: Any, zero: Any, window: Any
 ) -> None:
     """Writes what the completed sums of one output stand for."""
-    unit = goal.units[output]
+    unit, told = goal.units[output], not len(goal.total)
+    inverse = 1 / (np.float64(unit) * (1 << goal.step))
     for i in range(len(places)):
         at, lane = places[i, 0] + output * goal.output, places[i, 1]
         for j in range(places[i, 2]):
             found = np.int64(sums[lane + j])
             if zero:
                 found -= np.int64(zero) * window[lane + j]
-            whole = goal.total[at + j] + (found << goal.shift)
+            if told:
+                held = np.int64(np.rint(goal.base[at + j] * inverse)) << goal.step
+            else:
+                held = np.int64(goal.total[at + j])
+            whole = held + (found << goal.shift)
             real = goal.base.dtype.type(whole) * unit
             goal.base[at + j] = real if goal.mask[at + j] else goal.base[at + j]
 

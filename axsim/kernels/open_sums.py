@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
 from torch import Tensor
 
 from ..tables.multiplier import Multiplier
@@ -14,9 +15,29 @@ from .finish import Finish
 from .open import Goal
 from .table import table_of
 
+# Scales beyond these could take products with sums out of float32's normal numbers.
+LEAST_SCALE, MOST_SCALE = 1e-25, 1e25
+
+
+def tells(largest: int, scales: Tensor) -> bool:
+    """Whether float32(sum) * scale tells every sum up to a magnitude.
+
+    Below 2^23 a sum is exact, the rounding of the product moves it by less than 1/2.
+
+    Args:
+        largest: magnitude of a sum.
+        scales: float32, above 0.
+
+    Example:
+        >>> tells(1 << 22, torch.tensor([0.3])), tells(1 << 23, torch.tensor([0.3]))
+        (True, False)
+    """
+    least, most = map(float, scales.aminmax())
+    return largest < 1 << 23 and LEAST_SCALE < least and most < MOST_SCALE
+
 
 def add_open(
-    base: Tensor, total: Tensor, mask: Tensor, units: Tensor, shift: int,
+    base: Tensor, total: Tensor | int, mask: Tensor, units: Tensor, shift: int,
     outputs: tuple[int, int], x: Tensor, w: Tensor, mul: Multiplier,
     shape: Convolution, pad_code: int | None, backend: str, finish: Finish,
 ) -> bool:  # fmt: skip
@@ -26,8 +47,9 @@ def add_open(
 
     Args:
         base: float32 or float64 [N, O', ...], what `total` stands for; overwritten.
-        total: int32 or int64, the sums so far.
-        mask: bool, where sums are to be completed; all three contiguous.
+        total: int32 or int64, the sums so far; or, where these are `2^t` times what
+            `tells` allows, that t, and they are taken from `base`.
+        mask: bool, where sums are to be completed; all are contiguous.
         units: like `base` [O], what a sum counts for.
         shift: the power of two that the new sums count for.
         outputs: which of O' these are, first and the one behind the last.
@@ -48,10 +70,12 @@ def add_open(
         return False
     check_pad_code(pad_code, mul.table.shape[0])
     each = prod(shape.out)
-    image = total.numel() // max(1, shape.batch)
-    first, end = outputs[0] * each, total.numel()
-    held = [t.view(-1)[first:end].numpy() for t in (base, total, mask)]
-    goal = Goal(held[0], held[1], held[2], units.numpy(), shift, image, each)
+    image = mask.numel() // max(1, shape.batch)
+    first, end = outputs[0] * each, mask.numel()
+    known = mask.new_empty(0, dtype=torch.int32) if isinstance(total, int) else total
+    held = [t.view(-1)[first:end].numpy() for t in (base, known, mask)]
+    step = total if isinstance(total, int) else 0
+    goal = Goal(held[0], held[1], held[2], units.numpy(), shift, step, image, each)
     if goal.mask.any():
         cpu.complete(x, w, table, shape, pad_code or 0, path, finish, goal)
     return True

@@ -150,9 +150,7 @@ class _Gated(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         form, unit, sums = call.form, call.unit, call.sums
         kind = torch.promote_types(x.dtype, torch.float32)
-        total = sums.of_base(a, w, form)
-        scale = form.per_output(a.scale * w.scale)
-        base = total.to(kind).mul_(scale)
+        base, total = _base(sums, a, w, form, kind)
         stats = unit.statistics(base, form.channel_axis)
         score = call.score(base, stats)
         mask = unit.gate.decide.open(score, call.limit(threshold))
@@ -185,6 +183,17 @@ class _Gated(torch.autograd.Function):
             for r, t in zip(results, ctx.types, strict=True)
         )
         return (*typed, over_threshold, None, None, None)
+
+
+def _base(
+    sums: Sums, a: Operand, w: Operand, form: GateForm, kind: torch.dtype
+) -> tuple[Tensor, Tensor | None]:
+    """The base in real numbers, and its sums unless these tell them."""
+    base = sums.real_base(a, w, form) if kind == torch.float32 else None
+    if base is not None:
+        return base, None
+    total = sums.of_base(a, w, form)
+    return total.to(kind).mul_(form.per_output(a.scale * w.scale)), total
 
 
 def _through_gate(g: Tensor, kept: _Kept) -> tuple[Tensor, Tensor | None]:

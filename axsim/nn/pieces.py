@@ -61,7 +61,7 @@ class Piece:
         """What of the input the piece sees, as an operand in real units."""
         raw, part = a.raw, self.part
         if part.channels is not None:
-            raw = raw.index_select(axis, _on(part.channels, raw))
+            raw = _taken(raw, axis, part.channels)
         if part.digits is None:
             return replace(a, raw=raw, inside=None)
         scheme = part.digits.scheme(a.scheme)
@@ -79,7 +79,7 @@ class Piece:
         outputs, channels = slice(*self.part.outputs), self.part.channels
         raw = w.raw[outputs]
         if channels is not None:
-            raw = raw.index_select(1, _on(channels, raw))
+            raw = _taken(raw, 1, channels)
         each = w.scheme.axis is not None
         scale, zero = (t[outputs] if each else t for t in (w.scale, w.zero_point))
         return Operand(raw, scale, zero, w.scheme)
@@ -108,6 +108,22 @@ class Sums:
         """The base's sums, for all outputs."""
         return self._join(self.base, a, w, form)
 
+    def real_base(self, a: Operand, w: Operand, form: GateForm) -> Tensor | None:
+        """The base in real numbers, where these tell its sums; else None.
+
+        They count in units of `2^step`.
+        """
+        if len(self.base) != 1:
+            return None
+        piece = self.base[0]
+        mine = piece.input(a, form.channel_axis), piece.weights(w)
+        return self.circuit(piece, form).telling(*mine)
+
+    @property
+    def step(self) -> int:
+        """The power of two that a base of one piece counts in."""
+        return self.base[0].shift
+
     def of_rest(self, a: Operand, w: Operand, form: GateForm) -> Tensor:
         """The rest's sums, for all outputs."""
         return self._join(self.rest, a, w, form)
@@ -135,5 +151,9 @@ class Sums:
         return found[0] if len(found) == 1 else torch.cat(found, axis)
 
 
-def _on(channels: tuple[int, ...], like: Tensor) -> Tensor:
-    return torch.tensor(channels, device=like.device)
+def _taken(raw: Tensor, axis: int, channels: tuple[int, ...]) -> Tensor:
+    """Some channels, without gaps in memory."""
+    first, count = channels[0], len(channels)
+    if channels == tuple(range(first, first + count)):
+        return raw.narrow(axis, first, count).contiguous()
+    return raw.index_select(axis, torch.tensor(channels, device=raw.device))

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from ..kernels.finish import Finish
+from ..kernels.open_sums import tells
 from ..kernels.ops import peak_of
 from ..kernels.real_sums import real_sums
+from ..kernels.remembered import largest_sum
 from ..quant.codes import integers, spread
 from ..quant.scheme import Scheme
 from ..tables.multiplier import Multiplier
@@ -118,6 +120,13 @@ class Circuit:
         if y is not None and isinstance(form, LinearForm):
             return y.view(*a.raw.shape[:-1], len(w.raw))
         return y
+
+    def telling(self, a: Operand, w: Operand) -> Tensor | None:
+        """What `finished` gives without bias, if the sums can be told from it."""
+        if not w.scheme.symmetric or int(a.zero_point):
+            return None
+        largest = largest_sum(w.raw, self.mul)
+        return self.finished(a, w, None) if tells(largest, a.scale * w.scale) else None
 
     def whole_finish(self, a: Operand, w: Operand) -> Finish | None:
         """What `accumulate` adds to T; None where it could leave int32."""

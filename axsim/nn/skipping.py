@@ -16,14 +16,14 @@ from .product import Operand
 
 
 def add_rest(
-    base: Tensor, total: Tensor, sums: Sums, a: Operand, w: Operand, form: GateForm,
-    wanted: Tensor,
+    base: Tensor, total: Tensor | None, sums: Sums, a: Operand, w: Operand,
+    form: GateForm, wanted: Tensor,
 ) -> Tensor:  # fmt: skip
     """Adds the rest where it is wanted.
 
     Args:
         base: the base in real numbers; overwritten.
-        total: the integer sums that it stands for.
+        total: the integer sums that it stands for; None where `base` tells them.
         sums: of the layer.
         a, w: its operands.
         form: its form.
@@ -32,10 +32,14 @@ def add_rest(
     Returns:
         `base` where nothing is wanted, elsewhere what the sums of both stand for.
     """
-    tensors = base, total, wanted
+    known = sums.step if total is None else total
+    tensors = [t for t in (base, known, wanted) if isinstance(t, Tensor)]
     if _on_cpu(wanted) and all(t.is_contiguous() for t in tensors):
-        if all(_add_tiles(*tensors, p, sums, a, w, form) for p in sums.rest):
+        goal = base, known, wanted
+        if all(_add_tiles(*goal, p, sums, a, w, form) for p in sums.rest):
             return base
+    if total is None:
+        total = sums.of_base(a, w, form)
     both = total + sums.of_rest(a, w, form)
     scale = form.per_output(a.scale * w.scale)
     return torch.where(wanted, both.to(base.dtype) * scale, base)
@@ -46,7 +50,7 @@ def _on_cpu(wanted: Tensor) -> bool:
 
 
 def _add_tiles(
-    base: Tensor, total: Tensor, wanted: Tensor, piece: Piece, sums: Sums,
+    base: Tensor, total: Tensor | int, wanted: Tensor, piece: Piece, sums: Sums,
     a: Operand, w: Operand, form: GateForm,
 ) -> bool:  # fmt: skip
     """Adds a piece's sums in its open tiles; whether there is a way to."""
