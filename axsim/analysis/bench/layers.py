@@ -49,10 +49,10 @@ class Layer:
 
 
 LAYERS = (
-    Layer("CIFAR ResNet", "16, 32x32", 64, 16, 16, 32, 3, padding=1),
-    Layer("CIFAR ResNet", "16 to 32, stride 2", 64, 16, 32, 32, 3, 2, 1),
-    Layer("CIFAR ResNet", "32, 16x16", 64, 32, 32, 16, 3, padding=1),
-    Layer("CIFAR ResNet", "64, 8x8", 64, 64, 64, 8, 3, padding=1),
+    Layer("CIFAR ResNet", "16, 32x32", 128, 16, 16, 32, 3, padding=1),
+    Layer("CIFAR ResNet", "16 to 32, stride 2", 128, 16, 32, 32, 3, 2, 1),
+    Layer("CIFAR ResNet", "32, 16x16", 128, 32, 32, 16, 3, padding=1),
+    Layer("CIFAR ResNet", "64, 8x8", 128, 64, 64, 8, 3, padding=1),
     Layer("ResNet-50", "stem 7x7", 8, 3, 64, 224, 7, 2, 3),
     Layer("ResNet-50", "64, 56x56", 8, 64, 64, 56, 3, padding=1),
     Layer("ResNet-50", "64 to 256, 56x56", 8, 64, 256, 56),
