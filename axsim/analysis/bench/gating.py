@@ -39,7 +39,7 @@ LAYERS = (
 )
 SPLITS: tuple[Split, ...] = (Channels(4), Bits(4))
 CLOSED = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
-REPEATS = 5
+REPEATS = 30
 UNSIGNED = Scheme(symmetric=True)
 SIGNED = Scheme(signed=True, symmetric=True, narrow=True, granularity=PerAxis(0))
 
