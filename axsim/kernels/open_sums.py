@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ..tables.multiplier import Multiplier
 from . import cpu
-from .choice import choose_cpu
-from .contract import Convolution, check_pad_code, needs_int64
+from .contract import Convolution
 from .finish import Finish
 from .open import Goal
+from .real_sums import finishing_path
 from .table import table_of
 
 # Scales beyond these could take products with sums out of float32's normal numbers.
@@ -63,12 +63,9 @@ def add_open(
         OperandError: for codes that the table does not have.
         BackendError: where the path cannot serve.
     """
-    table = table_of(mul)
-    wide = needs_int64(shape.terms, table.peak)
-    path, swapped = choose_cpu(table, shape, wide, backend)
-    if not cpu.finishes(path, swapped, wide, pad_code, shape):
+    path = finishing_path(mul, shape, pad_code, backend)
+    if path is None:
         return False
-    check_pad_code(pad_code, mul.table.shape[0])
     each = prod(shape.out)
     image = mask.numel() // max(1, shape.batch)
     first, end = outputs[0] * each, mask.numel()
@@ -77,5 +74,5 @@ def add_open(
     step = total if isinstance(total, int) else 0
     goal = Goal(held[0], held[1], held[2], units.numpy(), shift, step, image, each)
     if goal.mask.any():
-        cpu.complete(x, w, table, shape, pad_code or 0, path, finish, goal)
+        cpu.complete(x, w, table_of(mul), shape, pad_code or 0, path, finish, goal)
     return True

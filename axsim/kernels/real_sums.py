@@ -39,12 +39,26 @@ def real_sums(
         OperandError: for codes that the table does not have.
         BackendError: where the path cannot serve.
     """
+    path = finishing_path(mul, shape, pad_code, backend)
+    if path is None:
+        return None
+    table, names = table_of(mul), ("x", "w")
+    return cpu.convolve(x, w, table, shape, pad_code, False, path, False, names, finish)
+
+
+def finishing_path(
+    mul: Multiplier, shape: Convolution, pad_code: int | None, backend: str
+) -> str | None:
+    """The path that makes more of sums than integers as it goes; None where none does.
+
+    Raises:
+        OperandError: for a padding code that the table does not have.
+        BackendError: where the path cannot serve.
+    """
     table = table_of(mul)
     wide = needs_int64(shape.terms, table.peak)
     path, swapped = choose_cpu(table, shape, wide, backend)
     if not cpu.finishes(path, swapped, wide, pad_code, shape):
         return None
     check_pad_code(pad_code, mul.table.shape[0])
-    return cpu.convolve(
-        x, w, table, shape, pad_code, wide, path, swapped, ("x", "w"), finish
-    )
+    return path
