@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..kernels.compiled import compiled
+from ..kernels.compiled import allocating
 
 SIDE = 16
 
@@ -42,7 +42,7 @@ def count_tiles(mask: Tensor, axis: int) -> tuple[int, int | Tensor]:
     return opened.numel(), int(found) if mask.device.type == "cpu" else found
 
 
-@compiled
+@allocating
 def _count(words: Any) -> int:
     """Open tiles of flags [images, channels, words of 8]."""
     images, outputs, width = words.shape

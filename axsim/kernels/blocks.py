@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import fields
-from .compiled import compiled
+from .compiled import allocating, compiled
 from .noise import draw
 from .reals import Rows, bits_of, gather, real_of, scatter
 from .stages import count_up
@@ -29,7 +29,7 @@ NOT_A_NUMBER = np.int16(0x7FC0)
 RESOLUTION = np.float32(65536)
 
 
-@compiled
+@allocating
 def encode(
     start: int, stop: int, x: Any, rows: Rows, starts: Any, words: Any, ranges: Any,
     inverse: Any, zero: Any, rounding: int, key: Any, wrong: Any,
@@ -74,7 +74,7 @@ def encode(
     count_up(wrong, found)
 
 
-@compiled
+@allocating
 def decode(
     start: int, stop: int, x: Any, rows: Rows, starts: Any, words: Any, ranges: Any,
     step: Any, zero: Any, positive: bool,
@@ -105,7 +105,7 @@ def decode(
         scatter(block, x, rows, row, first)
 
 
-@compiled
+@allocating
 def measure(start: int, stop: int, x: Any, rows: Rows, found: Any) -> None:
     """found[b] = smallest and largest value of block b, for a range of blocks."""
     block = np.empty(BLOCK, np.float32)

@@ -61,12 +61,23 @@ class _KernelCache(FunctionCache):
 def compiled(function: Callable[..., Any]) -> Any:
     """The function compiled at its first call, or loaded from an earlier process.
 
+    It makes no arrays and returns none, and so counts no references: each slice of an
+    array would cost two atomic additions, on a cache line that all threads share.
     The code is kept beside the source where that folder can be written, else in the
     user's cache folder, else (nowhere is writable) only in memory.
     """
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(
-        function
-    )
+    return _kept(function, counts=False)
+
+
+def allocating(function: Callable[..., Any]) -> Any:
+    """`compiled`, for functions that make arrays."""
+    return _kept(function, counts=True)
+
+
+def _kept(function: Callable[..., Any], counts: bool) -> Any:
+    dispatcher: Any = numba.njit(
+        nogil=True, error_model="numpy", boundscheck=False, _nrt=counts
+    )(function)
     try:
         dispatcher._cache = _KernelCache(dispatcher.py_func)
     except RuntimeError:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import pool, stages
-from .compiled import compiled
+from .compiled import allocating, compiled
 from .contract import INT32_MAX
 from .engine import accumulate, prepare, turn
 from .finish import PIECE, Finish, finish, sum_channels, sum_window
@@ -224,7 +224,7 @@ def _numbers_from(n: Any) -> Numbers:
     )
 
 
-@compiled
+@allocating
 def _serve(
     engine: Any, grid: Any, phases: Any, starts: Any, taps: Any, numbers: Any,
     x: Bytes, lanes: Bytes, codes: Bytes, planes: Any, spans: Spans, base: Any,
@@ -241,7 +241,7 @@ def _serve(
     parts = (outputs + work.outputs - 1) // work.outputs
     each = len(starts) * work.blocks * groups * parts
     if goal is not None:
-        space = space_for(g, len(engine.offsets), work.most * work.vector, work.lane)
+        space = space_for(g, work.most * work.vector, work.lane)
     for stage in range(len(board) // stages.WORDS):
         unit, kind = stage // 3 * work.per_pass, stage % 3
         units = min(work.per_pass, work.units - unit)

@@ -84,8 +84,8 @@ def sum_channels(
 def sum_window(plane: Any, start: int, taps: Any, window: Any, count: int) -> None:
     """window[lane] = sum over the taps of what lies under them in a plane."""
     own = window[:count]
-    own[:] = plane[start + taps[0] : start + taps[0] + count]
-    for tap in range(1, len(taps)):
+    own[:] = 0
+    for tap in range(len(taps)):
         source = plane[start + taps[tap] : start + taps[tap] + count]
         for i in range(count):
             own[i] += source[i]

@@ -31,7 +31,7 @@ from . import emit, features
 from .compiled import compiled
 from .contract import Convolution
 from .convolve import Second, Work, convolve, plan, spans
-from .emit import BYTES, I8, I32, INTS, constant, splat
+from .emit import BYTES, I8, I16, I32, INTS, constant, splat
 from .engine import accumulate, prepare, turn
 from .lanes import Block, estimate, lay_out
 from .layout import Bytes, aligned
@@ -76,25 +76,22 @@ class Again(NamedTuple):
 
 
 class Narrow(NamedTuple):
-    """What every weight code looks up, and the weights [O, K], in whole quads.
+    """What every weight code looks up, and the weights in quads.
 
     Args:
         rows: uint8[257, entries], aligned.
-        slopes: int32[4, 257], the byte in each place of a word.
         entries, form: codes of a row; a key of `FORMS`.
-        starts: int32[steps + 1], the first weight of a step; the others follow...
-        taps: ...at this distance.
+        weights: uint16[O, steps + 1, 4], the rows of a step, and of one more.
+        slopes: int32[O, steps + 1], their slopes, a byte each.
         offsets: int32[steps].
         again: the second layout.
     """
 
     rows: Bytes
-    slopes: npt.NDArray[np.int32]
     entries: int
     form: int
     weights: npt.NDArray[np.uint16]
-    starts: npt.NDArray[np.int32]
-    taps: int
+    slopes: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int32]
     again: Again
 
@@ -164,25 +161,28 @@ def run(call: Call, residual: Residual, sums: Any) -> None:
     shape, threads = call.shape, torch.get_num_threads()
     settings = residual.entries, residual.flip, call.wide, call.goal is not None
     known = plan_of(shape, *settings, threads)
-    weights, bias = _prepared(call, residual)
-    shifts = 8 * np.arange(TAPS)[:, None]
-    slopes = (np.append(residual.slope, 0) & 255) << shifts
+    weights, slopes, bias = _prepared(call, residual)
     engine = known.engine._replace(
-        rows=residual.rows, slopes=slopes.astype(np.uint32).view(np.int32),
-        form=residual.form, weights=weights,
-    )  # fmt: skip
+        rows=residual.rows, form=residual.form, weights=weights, slopes=slopes
+    )
     base = bias + call.finish.constant
     convolve(engine, known.work, call, known.spans, base, sums)
 
 
-def _prepared(
-    call: Call, residual: Residual
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
-    """The weights in quads, and their bias."""
+_Prepared = tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32], npt.NDArray[np.int64]]
+
+
+def _prepared(call: Call, residual: Residual) -> _Prepared:
+    """The weights in quads, their slopes, and their bias."""
     per_group = call.shape.channels // call.shape.groups
 
-    def build() -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
-        return _in_quads(call), residual.bias(call.w, per_group)
+    def build() -> _Prepared:
+        weights = call.w.reshape(call.shape.outputs, per_group, -1)
+        steps = -(-per_group // TAPS) * weights.shape[2]
+        quads = np.full((len(weights), steps + 1, TAPS), NONE, np.uint16)
+        slopes = np.zeros((len(weights), steps + 1), np.int32)
+        _arrange(weights, residual.slope, quads, slopes)
+        return quads, slopes, residual.bias(call.w, per_group)
 
     if call.weights is None:
         return build()
@@ -190,15 +190,17 @@ def _prepared(
     return remembered(call.weights, key, build)
 
 
-def _in_quads(call: Call) -> npt.NDArray[np.uint16]:
-    """The weights with channels added that fill the last quad."""
-    per_group = call.shape.channels // call.shape.groups
-    weights = call.w.reshape(call.shape.outputs, per_group, -1).astype(np.uint16)
-    missing = -per_group % TAPS
-    if missing:
-        spare = (0, 0), (0, missing), (0, 0)
-        weights = np.pad(weights, spare, constant_values=NONE)
-    return weights.reshape(call.shape.outputs, -1)
+@compiled
+def _arrange(weights: Any, slope: Any, quads: Any, slopes: Any) -> None:
+    """Writes four channels' weights [O, channels, taps] of a tap side by side."""
+    outputs, channels, taps = weights.shape
+    for o in range(outputs):
+        for c in range(channels):
+            first, place = c // TAPS * taps, c % TAPS
+            for t in range(taps):
+                code = weights[o, c, t]
+                quads[o, first + t, place] = code
+                slopes[o, first + t] |= (slope[code] & 255) << (8 * place)
 
 
 class _Plan(NamedTuple):
@@ -216,16 +218,14 @@ def plan_of(
     lanes = lay_out(shape, BLOCK, apart)
     per_group, taps = shape.channels // shape.groups, len(lanes.taps)
     quads = -(-per_group // TAPS)
-    starts = np.add.outer(np.arange(quads) * TAPS * taps, np.arange(taps))
     offsets = np.add.outer(np.arange(quads) * lanes.channel, lanes.taps) * TAPS
     sources = np.arange(quads * TAPS).reshape(-1, TAPS)
     rows = np.arange(TAPS)[:, None]
     maps = (np.arange(256) ^ flip) % entries + rows * entries
     none = np.empty(0, np.uint8)
     engine = Narrow(
-        none, none.astype(np.int32).reshape(0, 0), entries, 0,
-        none.astype(np.uint16).reshape(0, 0),
-        np.append(starts, 0).astype(np.int32), taps, offsets.astype(np.int32).ravel(),
+        none, entries, 0, none.astype(np.uint16).reshape(0, 0, TAPS),
+        none.astype(np.int32).reshape(0, 0), offsets.astype(np.int32).ravel(),
         Again(np.where(sources < per_group, sources, -1),
               np.tile(rows.T, (quads, 1)), maps.astype(np.uint8),
               lanes.channel, lanes.unit, per_group),
@@ -274,11 +274,11 @@ def _variant(entries: int, form: int, vectors: int) -> int:
 
 @emit.intrinsic
 def _sum_quads(
-    context: Any, variant: Any, rows: Any, slopes: Any, weights: Any, starts: Any,
-    taps: Any, offsets: Any, lanes: Any, count: Any, sums: Any,
+    context: Any, variant: Any, rows: Any, weights: Any, slopes: Any, offsets: Any,
+    lanes: Any, count: Any, sums: Any,
 ) -> Any:  # fmt: skip
     """Adds `count` >= 1 steps of an output to its sums, by address."""
-    signature = types.void(*[types.intp] * 10)
+    signature = types.void(*[types.intp] * 8)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         variant, *rest = arguments
@@ -298,15 +298,14 @@ def _sum_quads(
 
 def _case(builder: Any, arguments: Any, entries: int, form: int, vectors: int) -> Any:
     def generate() -> None:
-        rows, slopes, weights, starts, taps, offsets, lanes, count, sums = arguments
+        rows, weights, slopes, offsets, lanes, count, sums = arguments
         name = "llvm.x86.avx512.vpdpbusd.512"
         multiply = emit.declare(builder, name, INTS, [INTS, BYTES, BYTES])
         ones = splat(1, BYTES)
 
         def load(k: Any) -> list[Any]:
-            at = emit.pointer(builder, starts, builder.mul(k, constant(4)), I32)
-            codes = _weights(builder, weights, builder.load(at), taps)
-            slope = [_slopes(builder, slopes, codes)] if form != FLAT else []
+            codes = _weights(builder, weights, k)
+            slope = [_slope(builder, slopes, k)] if form != FLAT else []
             return [*_load_rows(builder, rows, codes, entries), *slope]
 
         def step(k: Any, held: list[Any]) -> list[Any]:
@@ -336,14 +335,12 @@ def _case(builder: Any, arguments: Any, entries: int, form: int, vectors: int) -
     return generate
 
 
-def _weights(builder: Any, weights: Any, start: Any, taps: Any) -> list[Any]:
+def _weights(builder: Any, weights: Any, k: Any) -> list[Any]:
     """The four weights of a step."""
-    codes, place = list[Any](), builder.sext(start, emit.I64)
-    for _ in range(TAPS):
-        at = emit.pointer(builder, weights, builder.mul(place, constant(2)), emit.I16)
-        codes.append(builder.zext(builder.load(at), emit.I64))
-        place = builder.add(place, taps)
-    return codes
+    start = builder.mul(k, constant(2 * TAPS))
+    places = [builder.add(start, constant(2 * j)) for j in range(TAPS)]
+    codes = [builder.load(emit.pointer(builder, weights, p, I16)) for p in places]
+    return [builder.zext(code, emit.I64) for code in codes]
 
 
 def _load_rows(builder: Any, rows: Any, codes: list[Any], entries: int) -> list[Any]:
@@ -362,15 +359,10 @@ def _load_rows(builder: Any, rows: Any, codes: list[Any], entries: int) -> list[
     ]
 
 
-def _slopes(builder: Any, slopes: Any, codes: list[Any]) -> Any:
+def _slope(builder: Any, slopes: Any, k: Any) -> Any:
     """The four slopes of a step in every lane."""
-    word = ir.Constant(I32, 0)
-    for j, code in enumerate(codes):
-        place = builder.mul(builder.add(code, constant(j * (NONE + 1))), constant(4))
-        word = builder.or_(
-            word, builder.load(emit.pointer(builder, slopes, place, I32))
-        )
-    return builder.bitcast(emit.spread(builder, word, INTS), BYTES)
+    at = emit.pointer(builder, slopes, builder.mul(k, constant(4)), I32)
+    return builder.bitcast(emit.spread(builder, builder.load(at), INTS), BYTES)
 
 
 @overload(accumulate)
@@ -390,10 +382,8 @@ def _accumulate_by_quads(
                 _sum_quads(
                     variant,
                     engine.rows.ctypes.data,
-                    engine.slopes.ctypes.data,
-                    engine.weights[first + o].ctypes.data,
-                    engine.starts.ctypes.data + 4 * k,
-                    engine.taps,
+                    engine.weights[first + o].ctypes.data + 2 * TAPS * k,
+                    engine.slopes[first + o].ctypes.data + 4 * k,
                     engine.offsets.ctypes.data + 4 * k,
                     lanes.ctypes.data + base,
                     steps,

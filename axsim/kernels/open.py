@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import types
 
 from . import emit
-from .compiled import compiled
+from .compiled import allocating, compiled
 from .emit import I8, I32, constant
 from .engine import accumulate
 from .finish import Finish, sum_window
@@ -29,6 +29,8 @@ SIDE = 16
 ROW_GAP = 16
 # Lanes of a task, and the share of wanted lanes above which all of a unit are computed.
 LANES, MOST = 16384, 0.6
+# Steps whose codes stay in the caches while all outputs read them.
+CHUNK = 24
 # Tasks that several threads share evenly.
 TASKS_PER_THREAD = 4
 
@@ -66,7 +68,8 @@ class Space(NamedTuple):
         runs: where the codes of a block's runs begin.
         places: int64[lanes, 3], where stretches of a block's lanes are in the output,
             their first lane and their length.
-        codes: a block's runs side by side.
+        codes: what a chunk of steps reads of a block's runs, side by side.
+        asked: which outputs of a block are wanted.
         sums, window: of a block.
     """
 
@@ -76,6 +79,7 @@ class Space(NamedTuple):
     runs: Any
     places: Any
     codes: Bytes
+    asked: Any
     sums: Any
     window: Any
 
@@ -86,16 +90,18 @@ class Block(NamedTuple):
     Args:
         output, outputs: the first, and how many.
         runs, stretches: how many of `runs` and `places` there are.
+        apart: whether the runs are not neighbours.
     """
 
     output: int
     outputs: int
     runs: int
     stretches: int
+    apart: bool
 
 
-@compiled
-def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
+@allocating
+def space_for(g: Grid, width: int, lane: int) -> Space:
     """Room for blocks of `width` lanes of so many bytes."""
     return Space(
         np.empty(g.out[1] * g.out[2], np.bool_),
@@ -103,7 +109,8 @@ def space_for(g: Grid, steps: int, width: int, lane: int) -> Space:
         np.empty((_most_together(g) * (g.run // SIDE + 1), 2), np.int64),
         np.empty(width // SIDE, np.int64),
         np.empty((width, 3), np.int64),
-        np.empty((steps + 1) * width * lane, np.uint8),
+        np.empty((CHUNK + 1) * width * lane, np.uint8),
+        np.empty(SIDE, np.bool_),
         np.empty((SIDE, width + ROW_GAP), np.int32),
         np.empty(width, np.int32),
     )
@@ -159,14 +166,11 @@ def compute_open(
                 goal, g, work, taps, planes, unit0, group, found, space
             )
             runs = space.runs[: len(found)]
-            codes, source, at = lanes, engine, runs[0]
             # Neighbours are computed where they are.
-            if runs[-1] - at != SIDE * work.lane * (len(runs) - 1):
-                _move_runs(engine, lanes, runs, work.lane, space)
-                codes, source, at = space.codes, packed, 0
-            own = Block(o0, rows, len(runs), stretches)
+            apart = runs[-1] - runs[0] != SIDE * work.lane * (len(runs) - 1)
+            own = Block(o0, rows, len(runs), stretches, apart)
             _serve_outputs(
-                source, codes, at, own, work, spans, constants, goal, how, space
+                engine, packed, lanes, own, work, spans, constants, goal, how, space
             )
 
 
@@ -190,41 +194,60 @@ def _describe(
 
 
 @compiled
-def _move_runs(engine: Any, lanes: Bytes, runs: Any, lane: int, space: Space) -> None:
-    """Puts what each step reads of the runs side by side."""
-    pitch, steps = len(space.window) * lane, len(engine.offsets)
+def _move_runs(
+    engine: Any, lanes: Bytes, runs: Any, lane: int, space: Space, first: int, last: int
+) -> None:
+    """Puts what some steps read of the runs side by side."""
+    pitch, offsets = len(space.window) * lane, engine.offsets.ctypes.data + 4 * first
     for i in range(len(runs)):
         to = space.codes.ctypes.data + i * SIDE * lane
         start = lanes.ctypes.data + runs[i]
-        _move(lane, start, engine.offsets.ctypes.data, steps, to, pitch)
+        _move(lane, start, offsets, last - first, to, pitch)
 
 
 @compiled
 def _serve_outputs(
-    engine: Any, lanes: Bytes, at: int, block: Block, work: Any, spans: Any,
+    engine: Any, packed: Any, lanes: Bytes, block: Block, work: Any, spans: Any,
     constants: Any, goal: Goal, how: Finish, space: Space,
 ) -> None:  # fmt: skip
     """Computes the outputs of a block that are wanted somewhere in it."""
     vectors = (block.runs * SIDE + work.vector - 1) // work.vector
-    row, width = 0, vectors * work.vector
-    places = space.places[: block.stretches]
-    while row < block.outputs:
-        end = row
-        while end < block.outputs and _is_wanted(
-            goal, places, block.output + end, min(work.together, block.outputs - end)
-        ):
-            end += work.together
-        end = min(end, block.outputs)
-        o0, count = block.output + row, end - row
+    pitch, width = len(space.window) * work.lane, vectors * work.vector
+    places, runs = space.places[: block.stretches], space.runs[: block.runs]
+    _fetch(goal, places, block)
+    for row in range(0, block.outputs, work.together):
+        o0, count = block.output + row, min(work.together, block.outputs - row)
+        space.asked[row : row + count] = _is_wanted(goal, places, o0, count)
         for o in range(count):
-            space.sums[o, :width] = constants[o0 + o]
-        for span in range(len(spans) if count else 0):
-            k0, k1, shift = spans[span]
-            accumulate(engine, lanes, at, o0, count, k0, k1, shift, space.sums, vectors)
-        for o in range(count):
-            zero = how.zeros[o0 + o] if len(how.zeros) else np.int32(0)
-            _complete(goal, places, o0 + o, space.sums[o], zero, space.window)
-        row = max(end, row + work.together)
+            space.sums[row + o, :width] = constants[o0 + o]
+    for span in range(len(spans)):
+        k0, k1, shift = spans[span]
+        for first in range(k0, k1, CHUNK):
+            last, row = min(k1, first + CHUNK), 0
+            if block.apart:
+                _move_runs(engine, lanes, runs, work.lane, space, first, last)
+            while row < block.outputs:
+                end = row
+                while end < block.outputs and space.asked[end]:
+                    end += 1
+                if end > row:
+                    o0, sums = block.output + row, space.sums[row:]
+                    if block.apart:
+                        accumulate(
+                            packed, space.codes, -first * pitch, o0, end - row, first,
+                            last, shift, sums, vectors,
+                        )  # fmt: skip
+                    else:
+                        accumulate(
+                            engine, lanes, runs[0], o0, end - row, first, last, shift,
+                            sums, vectors,
+                        )  # fmt: skip
+                row = end + 1
+    for row in range(block.outputs):
+        if space.asked[row]:
+            o = block.output + row
+            zero = how.zeros[o] if len(how.zeros) else np.int32(0)
+            _complete(goal, places, o, space.sums[row], zero, space.window)
 
 
 @compiled
@@ -250,18 +273,20 @@ def _find_runs(
             pixel = ((d0 + d) * g.out[1] + h0) * g.out[2]
             at = image * goal.image + output * goal.output + pixel
             seen = space.seen[: height * g.out[2]]
-            seen[:] = goal.mask[at : at + len(seen)]
-            for o in range(1, outputs):
+            seen[:] = False
+            for o in range(outputs):
                 own = goal.mask[at + o * goal.output :]
                 for i in range(len(seen)):
                     seen[i] |= own[i]
             for h in range(height):
                 lane = (d * g.grid[1] + h) * g.grid[2]
-                row = seen[h * g.out[2] : (h + 1) * g.out[2]]
-                wanted[lane : lane + g.out[2]] = row
+                for w in range(g.out[2]):
+                    wanted[lane + w] = seen[h * g.out[2] + w]
     # Where most are wanted, take all: neighbours need not be moved.
-    everything = np.count_nonzero(wanted) > MOST * g.run
-    lane = 0
+    lane, total = 0, 0
+    for flag in wanted:
+        total += flag
+    everything = total > MOST * g.run
     while lane < g.run:
         if wanted[lane] or everything:
             space.found[count, 0] = unit
@@ -305,13 +330,23 @@ def _place(
 
 
 @compiled
+def _fetch(goal: Goal, places: Any, block: Block) -> None:
+    """Has the outputs of a block on their way to the cache while it is computed."""
+    for o in range(block.output, block.output + block.outputs):
+        for i in range(len(places)):
+            at = places[i, 0] + o * goal.output
+            fetch(goal.base.ctypes.data + at * goal.base.itemsize)
+
+
+@compiled
 def _is_wanted(goal: Goal, places: Any, output: int, outputs: int) -> bool:
     """Whether any of some outputs is wanted in a block."""
     for o in range(output, output + outputs):
         for i in range(len(places)):
             at = places[i, 0] + o * goal.output
-            if goal.mask[at : at + places[i, 2]].any():
-                return True
+            for j in range(at, at + places[i, 2]):
+                if goal.mask[j]:
+                    return True
     return False
 
 
@@ -335,6 +370,20 @@ def _complete(
             whole = held + (found << goal.shift)
             real = goal.base.dtype.type(whole) * unit
             goal.base[at + j] = real if goal.mask[at + j] else goal.base[at + j]
+
+
+@emit.intrinsic
+def fetch(context, address):
+    """Has the cache line of an address on its way to the cache."""
+
+    def generate(context, builder, signature, arguments):
+        place = emit.pointer(builder, arguments[0], constant(0), I8)
+        kinds = [I8.as_pointer(), I32, I32, I32]
+        call = emit.declare(builder, "llvm.prefetch.p0i8", ir.VoidType(), kinds)
+        builder.call(call, [place, *(ir.Constant(I32, n) for n in (1, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
 
 
 @emit.intrinsic

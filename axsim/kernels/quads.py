@@ -109,17 +109,26 @@ def interleave(
         index, group = divmod(rest, groups)
         source = index * unit + group * per_group * channel
         # A byte without a source meets weights of zero: any code will do.
-        at = [source + max(sources[quad, j], 0) * channel for j in range(4)]
-        table = [maps.ctypes.data + 256 * terms[quad, j] for j in range(4)]
-        target, start = task * channel * 4, lanes.ctypes.data
+        a, b, c, d = (
+            source + max(sources[quad, 0], 0) * channel,
+            source + max(sources[quad, 1], 0) * channel,
+            source + max(sources[quad, 2], 0) * channel,
+            source + max(sources[quad, 3], 0) * channel,
+        )
+        own = terms[quad, 0], terms[quad, 1], terms[quad, 2], terms[quad, 3]
+        target, start, map_at = task * channel * 4, lanes.ctypes.data, maps.ctypes.data
         if whole:
             _interleave_vectors(
-                start + at[0], start + at[1], start + at[2], start + at[3],
-                table[0], table[1], table[2], table[3], out.ctypes.data + target, whole,
+                start + a, start + b, start + c, start + d,
+                map_at + 256 * own[0], map_at + 256 * own[1], map_at + 256 * own[2],
+                map_at + 256 * own[3], out.ctypes.data + target, whole,
             )  # fmt: skip
         for i in range(whole * 64, channel):
-            for j in range(4):
-                out[target + 4 * i + j] = maps[terms[quad, j], lanes[at[j] + i]]
+            at = target + 4 * i
+            out[at] = maps[own[0], lanes[a + i]]
+            out[at + 1] = maps[own[1], lanes[b + i]]
+            out[at + 2] = maps[own[2], lanes[c + i]]
+            out[at + 3] = maps[own[3], lanes[d + i]]
 
 
 @emit.intrinsic

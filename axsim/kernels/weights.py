@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 
 from . import emit
-from .compiled import compiled
+from .compiled import allocating, compiled
 from .emit import BYTES, I32, INTS, constant, splat
 from .layout import Bytes
 from .quads import Quads
@@ -61,7 +61,7 @@ def packing_of(quads: Quads, outputs: int, taps: int) -> Packing:
     )  # fmt: skip
 
 
-@compiled
+@allocating
 def pack_blocks(
     w: Bytes, packed: Bytes, bias: Any, how: Packing, first: int, last: int
 ) -> None:

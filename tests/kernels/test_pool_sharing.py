@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from axsim.errors import BackendError
 from axsim.kernels import convolve, factored, ops, pool, reference, stages, team
-from axsim.kernels.compiled import compiled
+from axsim.kernels.compiled import allocating, compiled
 from axsim.tables.files import load_multiplier
 
 
@@ -109,7 +109,7 @@ def test_want_of_memory_is_an_error_not_a_wrong_sum() -> None:
             allocate(threads, 1 << 61)
 
 
-@compiled
+@allocating
 def _allocate(count: int) -> None:  # pragma: no cover
     space = np.empty(count, np.int8)
     space[0] = 1
