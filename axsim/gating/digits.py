@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from torch import Tensor
 
@@ -40,8 +41,7 @@ class Digits:
 
     def scheme(self, whole: Scheme) -> Scheme:
         """The codes of the digits of such codes, signed where those are."""
-        bits = whole.bits - self.dropped if self.high else self.dropped + whole.signed
-        return replace(whole, bits=bits, symmetric=True, narrow=False, limits=None)
+        return _scheme_of(self, whole)
 
     def of(self, raw: Tensor, whole: Scheme) -> Tensor:
         """Raw codes of the digits.
@@ -61,3 +61,10 @@ class Digits:
     @property
     def _mask(self) -> int:
         return (1 << self.dropped) - 1
+
+
+@lru_cache(maxsize=256)
+def _scheme_of(digits: Digits, whole: Scheme) -> Scheme:
+    own = digits.dropped + whole.signed
+    bits = whole.bits - digits.dropped if digits.high else own
+    return replace(whole, bits=bits, symmetric=True, narrow=False, limits=None)

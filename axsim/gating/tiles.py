@@ -14,49 +14,60 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..kernels.compiled import allocating
+from ..kernels.compiled import compiled
 
 SIDE = 16
+# Times this, the eight bytes of a word add up in its highest one.
+BYTES = 0x0101010101010101
 
 
-def count_tiles(mask: Tensor, axis: int) -> tuple[int, int | Tensor]:
-    """How many tiles a mask has, and how many of them have an open output.
+def count_open(mask: Tensor, axis: int) -> tuple[int | Tensor, int, int | Tensor]:
+    """How many flags a mask has set, how many tiles it has, how many of them are open.
 
     Args:
         mask, axis: as in `open_runs`.
 
     Example:
-        >>> count_tiles(torch.eye(17, dtype=torch.bool), axis=1)
-        (4, 2)
+        >>> count_open(torch.eye(17, dtype=torch.bool), axis=1)
+        (17, 4, 2)
     """
     pixels = prod(mask.shape[2:]) if axis == 1 and mask.numel() else 0
-    on_cpu = mask.device.type == "cpu" and mask.is_contiguous()
-    if on_cpu and pixels and pixels % SIDE == 0:
+    on_cpu = mask.device.type == "cpu"
+    if on_cpu and mask.is_contiguous() and pixels and pixels % SIDE == 0:
         # Sixteen flags are two words of 64 bits.
         words = mask.detach().view(*mask.shape[:2], pixels).view(torch.int64).numpy()
         images, outputs, width = words.shape
         tiles = images * (width // 2) * -(-outputs // SIDE)
-        return tiles, int(_count(words))
-    opened = open_tiles(open_runs(mask, axis))
-    found = opened.sum()
-    return opened.numel(), int(found) if mask.device.type == "cpu" else found
+        flags, opened = _count(words, np.empty(width, np.int64))
+        return int(flags), tiles, int(opened)
+    tiles = open_tiles(open_runs(mask, axis))
+    flags, opened = mask.sum(), tiles.sum()
+    if on_cpu:
+        flags, opened = int(flags), int(opened)
+    return flags, tiles.numel(), opened
 
 
-@allocating
-def _count(words: Any) -> int:
-    """Open tiles of flags [images, channels, words of 8]."""
+@compiled
+def _count(words: Any, sums: Any) -> tuple[int, int]:
+    """Set flags and open tiles of flags [images, channels, words of 8].
+
+    sums: int64[words], overwritten.
+    """
     images, outputs, width = words.shape
-    seen, found = np.empty(width, np.int64), 0
+    flags, opened = 0, 0
     for image in range(images):
         for first in range(0, outputs, SIDE):
-            seen[:] = words[image, first]
-            for o in range(first + 1, min(outputs, first + SIDE)):
+            sums[:] = 0
+            # Each byte of a word counts up to 16 flags.
+            for o in range(first, min(outputs, first + SIDE)):
                 own = words[image, o]
                 for i in range(width):
-                    seen[i] |= own[i]
+                    sums[i] += own[i]
+            for i in range(width):
+                flags += np.int64(np.uint64(sums[i] * BYTES) >> np.uint64(56))
             for i in range(0, width, 2):
-                found += (seen[i] | seen[i + 1]) != 0
-    return found
+                opened += (sums[i] | sums[i + 1]) != 0
+    return flags, opened
 
 
 def open_runs(mask: Tensor, axis: int) -> Tensor:

@@ -65,7 +65,8 @@ def run(call: Call, rows: npt.NDArray[np.int32], sums: Any) -> None:
     convolve(engine, work, call, stretches, call.finish.constant, sums)
 
 
-@overload(accumulate, jit_options={"_nrt": True})
+# It makes arrays of its own.
+@overload(accumulate, jit_options={"_nrt": True})  # pyright: ignore[reportArgumentType]
 def _accumulate_by_columns(
     engine, lanes, base, first, count, step0, step1, shift, sums, vectors
 ):

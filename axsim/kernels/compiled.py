@@ -75,9 +75,12 @@ def allocating(function: Callable[..., Any]) -> Any:
 
 
 def _kept(function: Callable[..., Any], counts: bool) -> Any:
-    dispatcher: Any = numba.njit(
-        nogil=True, error_model="numpy", boundscheck=False, _nrt=counts
-    )(function)
+    # Numba's own option for devices without its runtime.
+    options: Any = {"_nrt": counts}
+    njit: Any = numba.njit(
+        nogil=True, error_model="numpy", boundscheck=False, **options
+    )
+    dispatcher = njit(function)
     try:
         dispatcher._cache = _KernelCache(dispatcher.py_func)
     except RuntimeError:

@@ -25,12 +25,12 @@ from .layout import (
     SLACK,
     Bytes,
     Grid,
-    aligned_space,
     channel_block,
     fill,
     grid_from,
     grid_of,
     scratch_bytes,
+    working_space,
 )
 from .open import ROW_GAP, compute_open, open_tasks, space_for
 from .store import Place, add, store
@@ -190,8 +190,9 @@ def convolve(
         pitch = size.most * size.vector * size.lane
         steps = np.arange(len(engine.offsets), dtype=np.int32)
         packed = engine._replace(offsets=steps * np.int32(pitch))
-    lanes = aligned_space(size.per_pass * work.unit + SLACK)
-    codes = aligned_space(size.per_pass * size.unit + SLACK)
+    first = size.per_pass * work.unit + SLACK
+    second = size.per_pass * size.unit + SLACK if size.parts else 0
+    lanes, codes = working_space(first, second)
     codes = codes if size.parts else lanes
     corrected = size.per_pass * size.groups if len(call.finish.zeros) else 0
     planes = np.empty((corrected, work.channel + SLACK), np.int32)

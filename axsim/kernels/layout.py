@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -79,6 +80,26 @@ def aligned_space(size: int) -> Bytes:
     space = np.empty(size + LINE, np.uint8)
     start = -space.ctypes.data % LINE
     return space[start : start + size]
+
+
+class _Held(threading.local):
+    """What a thread worked in last, to be used again: new memory costs page faults."""
+
+    space: Bytes = aligned_space(0)
+
+
+_held = _Held()
+
+
+def working_space(*sizes: int) -> list[Bytes]:
+    """Bytes to work in, each stretch of them on a cache line, until the next call."""
+    ends = [0]
+    for size in sizes:
+        ends.append(ends[-1] + -(-size // LINE) * LINE)
+    if len(_held.space) < ends[-1]:
+        _held.space = aligned_space(ends[-1])
+    places = zip(ends, sizes, strict=False)
+    return [_held.space[start : start + size] for start, size in places]
 
 
 @compiled

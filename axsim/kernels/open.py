@@ -29,8 +29,8 @@ SIDE = 16
 ROW_GAP = 16
 # Lanes of a task, and the share of wanted lanes above which all of a unit are computed.
 LANES, MOST = 16384, 0.6
-# Steps whose codes stay in the caches while all outputs read them.
-CHUNK = 24
+# Codes that stay in the caches while all outputs read them.
+CHUNK_BYTES = 24 << 10
 # Tasks that several threads share evenly.
 TASKS_PER_THREAD = 4
 
@@ -109,7 +109,7 @@ def space_for(g: Grid, width: int, lane: int) -> Space:
         np.empty((_most_together(g) * (g.run // SIDE + 1), 2), np.int64),
         np.empty(width // SIDE, np.int64),
         np.empty((width, 3), np.int64),
-        np.empty((CHUNK + 1) * width * lane, np.uint8),
+        np.empty(CHUNK_BYTES + 2 * width * lane, np.uint8),
         np.empty(SIDE, np.bool_),
         np.empty((SIDE, width + ROW_GAP), np.int32),
         np.empty(width, np.int32),
@@ -213,6 +213,7 @@ def _serve_outputs(
     """Computes the outputs of a block that are wanted somewhere in it."""
     vectors = (block.runs * SIDE + work.vector - 1) // work.vector
     pitch, width = len(space.window) * work.lane, vectors * work.vector
+    chunk = max(1, CHUNK_BYTES // pitch)
     places, runs = space.places[: block.stretches], space.runs[: block.runs]
     _fetch(goal, places, block)
     for row in range(0, block.outputs, work.together):
@@ -222,8 +223,8 @@ def _serve_outputs(
             space.sums[row + o, :width] = constants[o0 + o]
     for span in range(len(spans)):
         k0, k1, shift = spans[span]
-        for first in range(k0, k1, CHUNK):
-            last, row = min(k1, first + CHUNK), 0
+        for first in range(k0, k1, chunk):
+            last, row = min(k1, first + chunk), 0
             if block.apart:
                 _move_runs(engine, lanes, runs, work.lane, space, first, last)
             while row < block.outputs:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.utils.checkpoint import checkpoint
 
 from axsim.gating.meter import Counts, GateMeter
-from axsim.gating.tiles import open_runs, open_tiles
+from axsim.gating.tiles import count_open, open_runs, open_tiles
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
@@ -23,6 +23,21 @@ def test_tiles_are_those_of_a_slow_count(rows: int, outputs: int, seed: int) -> 
             assert block.numel()
             assert bool(found[i, j]) == bool(block.any())
     assert found.shape == (-(-rows // 16), -(-outputs // 16))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.6, 1.0])
+@pytest.mark.parametrize(
+    "shape", [(2, 32, 16, 16), (3, 20, 8, 8), (2, 3, 4, 5), (5, 48), (1, 16, 16)]
+)
+def test_flags_and_tiles_are_counted_together(
+    shape: tuple[int, ...], share: float
+) -> None:
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < share
+    tiles = open_tiles(open_runs(mask, 1))
+    expected = int(mask.sum()), tiles.numel(), int(tiles.sum())
+    assert count_open(mask, 1) == expected
+    # Another layout takes the way that GPUs take.
+    assert count_open(mask.mT.contiguous().mT, 1) == expected
 
 
 @pytest.mark.parametrize(
