@@ -34,12 +34,12 @@ from .layers import Layer
 TABLE = "mul8u_loa_6"
 PATHS = ("gather", "shuffle")
 LAYERS = (
-    Layer("CIFAR ResNet", "64, 32x32", 8, 64, 64, 32, 3, padding=1),
-    Layer("ResNet-50", "128, 16x16", 8, 128, 128, 16, 3, padding=1),
+    Layer("CIFAR ResNet", "64, 32x32", 32, 64, 64, 32, 3, padding=1),
+    Layer("ResNet-50", "128, 16x16", 32, 128, 128, 16, 3, padding=1),
 )
 SPLITS: tuple[Split, ...] = (Channels(4), Bits(4))
 CLOSED = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
-REPEATS = 30
+REPEATS = 20
 UNSIGNED = Scheme(symmetric=True)
 SIGNED = Scheme(signed=True, symmetric=True, narrow=True, granularity=PerAxis(0))
 
