@@ -23,6 +23,8 @@ Bytes = npt.NDArray[np.uint8]
 # What a block of consecutive lanes may read past the last unit.
 SLACK = 1024
 LINE = 64
+# The most that a thread holds between calls.
+HELD_BYTES = 32 << 20
 # Codes looked at before asking whether there is need of more.
 STRETCH = 8192
 
@@ -96,10 +98,17 @@ def working_space(*sizes: int) -> list[Bytes]:
     ends = [0]
     for size in sizes:
         ends.append(ends[-1] + -(-size // LINE) * LINE)
-    if len(_held.space) < ends[-1]:
-        _held.space = aligned_space(ends[-1])
-    places = zip(ends, sizes, strict=False)
-    return [_held.space[start : start + size] for start, size in places]
+    space = _held.space
+    if len(space) < ends[-1]:
+        space = aligned_space(ends[-1])
+        if len(space) <= HELD_BYTES:
+            _held.space = space
+    return [space[a : a + size] for a, size in zip(ends, sizes, strict=False)]
+
+
+def free_working_space() -> None:
+    """Gives back what this thread's kernels hold between calls."""
+    _held.space = aligned_space(0)
 
 
 @compiled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from cases import CONVS, ConvCase, random_cases
@@ -10,12 +12,16 @@ from axsim.kernels.contract import Convolution, describe_convolution
 from axsim.kernels.factored import MOST, VECTOR
 from axsim.kernels.lanes import Block, Lanes, estimate, lay_out, three_dimensional
 from axsim.kernels.layout import (
+    HELD_BYTES,
+    LINE,
     channel_block,
     fill,
+    free_working_space,
     grid_of,
     scratch_bytes,
     transpose,
     unite,
+    working_space,
 )
 from axsim.kernels.shuffle import BLOCK
 
@@ -102,3 +108,24 @@ def test_a_layout_stays_small_whatever_the_shape() -> None:
         lanes = lay_out(shape, block)
         assert lanes.unit * block.depth <= 8 << 20
         assert estimate(lanes, block, 1.0) > 0
+
+
+def test_working_space_is_used_again_by_its_own_thread_only() -> None:
+    free_working_space()
+    first, second = working_space(100, 64)
+    assert (len(first), len(second)) == (100, 64)
+    assert not first.ctypes.data % LINE and not second.ctypes.data % LINE
+    assert second.ctypes.data - first.ctypes.data >= len(first)
+    again, _ = working_space(50, 30)
+    assert again.ctypes.data == first.ctypes.data
+    with ThreadPoolExecutor(1) as pool:
+        (other,) = pool.submit(working_space, 50).result()
+    assert not np.shares_memory(other, first)
+
+
+def test_much_working_space_is_not_kept() -> None:
+    free_working_space()
+    (small,) = working_space(10)
+    (large,) = working_space(HELD_BYTES + 1)
+    (later,) = working_space(10)
+    assert not np.shares_memory(large, later) and np.shares_memory(small, later)

@@ -16,6 +16,7 @@ import torch
 from ... import kernels
 from ...console import progress, text_table
 from ...errors import BackendError
+from ...kernels.layout import free_working_space
 from ...tables.files import load_multiplier
 from ...tables.multiplier import Multiplier
 from .layers import LAYERS, Layer
@@ -262,6 +263,7 @@ def _extra_bytes(way: Callable[[], Any], device: str) -> int:
         peak = torch.cuda.max_memory_allocated() - before
         return max(0, peak - result.numel() * result.element_size())
     # The CPU kernels hold NumPy arrays, which tracemalloc sees; the result it does not.
+    free_working_space()
     tracemalloc.start()
     way()
     _, peak = tracemalloc.get_traced_memory()
