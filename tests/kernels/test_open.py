@@ -159,3 +159,25 @@ def test_outputs_of_one_part_leave_the_others_alone(path: str, images: int) -> N
     expected = torch.full_like(base, -1.0)
     expected[:, 5:25] = torch.from_numpy(all_sums(case, mul)).float()
     assert torch.equal(base, expected)
+
+
+@pytest.mark.parametrize("path", kernels.paths())
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("max_code", [255, 15])
+def test_units_that_overlap_in_a_block_are_no_neighbours(
+    path: str, channels: int, max_code: int
+) -> None:
+    # Where a unit is one plane, the run at 192 reaches 12 lanes into the next unit, and
+    # the gap before 28 makes up for them: the three end where neighbours would.
+    case = ConvCase((2, channels, 196), (3, channels, 1), {}, "exact_u8",
+                    max_code=max_code)  # fmt: skip
+    shape, finish = shape_of(case), finish_for(case, False)
+    x, w = (torch.from_numpy(t) for t in case.operands())
+    base = torch.full((2, 3, 196), -1.0)
+    mask, total = torch.zeros_like(base).bool(), torch.zeros_like(base).int()
+    mask[0, :, 192] = mask[1, :, 0] = mask[1, :, 28] = True
+    done = add_open(base, total, mask, torch.ones(3), 0, (0, 3), x, w, case.mul, shape,
+                    0, path, finish)  # fmt: skip
+    assert done or not must_do(case, path)
+    expected = torch.from_numpy(corrected(case, finish)).float()
+    assert torch.equal(base, torch.where(mask & done, expected, -1.0))
