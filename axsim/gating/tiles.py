@@ -34,8 +34,8 @@ def count_open(mask: Tensor, axis: int) -> tuple[int | Tensor, int, int | Tensor
     pixels = prod(mask.shape[2:]) if axis == 1 and mask.numel() else 0
     on_cpu = mask.device.type == "cpu"
     if on_cpu and mask.is_contiguous() and pixels and pixels % SIDE == 0:
-        # Sixteen flags are two words of 64 bits.
-        words = mask.detach().view(*mask.shape[:2], pixels).view(torch.int64).numpy()
+        # Sixteen flags are two words of 64 bits; NumPy has them begin at any byte.
+        words = mask.view(*mask.shape[:2], pixels).numpy().view(np.int64)
         images, outputs, width = words.shape
         tiles = images * (width // 2) * -(-outputs // SIDE)
         flags, opened = _count(words, np.empty(width, np.int64))
