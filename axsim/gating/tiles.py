@@ -10,7 +10,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -28,6 +27,7 @@ def count_open(mask: Tensor, axis: int) -> tuple[int | Tensor, int, int | Tensor
         mask, axis: as in `open_runs`.
 
     Example:
+        >>> import torch
         >>> count_open(torch.eye(17, dtype=torch.bool), axis=1)
         (17, 4, 2)
     """
@@ -48,7 +48,7 @@ def count_open(mask: Tensor, axis: int) -> tuple[int | Tensor, int, int | Tensor
 
 
 @compiled
-def _count(words: Any, sums: Any) -> tuple[int, int]:
+def _count(words: Any, sums: Any) -> tuple[Any, Any]:
     """Set flags and open tiles of flags [images, channels, words of 8].
 
     sums: int64[words], overwritten.
@@ -81,6 +81,7 @@ def open_runs(mask: Tensor, axis: int) -> Tensor:
         bool[ceil(M / 16), O]; the last run may be shorter.
 
     Example:
+        >>> import torch
         >>> open_runs(torch.eye(17, dtype=torch.bool), axis=1).sum(1).tolist()
         [16, 1]
     """
