@@ -16,7 +16,7 @@ from axsim.kernels import reference
 from axsim.kernels.contract import Convolution, describe_convolution, needs_int64
 from axsim.kernels.cpu import PATHS, variant
 from axsim.kernels.finish import Finish
-from axsim.kernels.open_sums import add_open
+from axsim.kernels.open_sums import MOST_TERMS, add_open
 from axsim.kernels.table import table_of
 from axsim.tables.multiplier import Multiplier
 
@@ -181,3 +181,20 @@ def test_units_that_overlap_in_a_block_are_no_neighbours(
     assert done or not must_do(case, path)
     expected = torch.from_numpy(corrected(case, finish)).float()
     assert torch.equal(base, torch.where(mask & done, expected, -1.0))
+
+
+@pytest.mark.parametrize("channels", [MOST_TERMS, MOST_TERMS + 1])
+def test_sums_too_long_for_offsets_are_left_alone(channels: int) -> None:
+    # Two images in one pass, apart from each other; narrow codes take most bytes.
+    case = MatmulCase(5, 1, 8, "exact_s4")
+    finish = finish_for(case, affine=False)._replace(constant=np.zeros(8, np.int64))
+    x = torch.full((5, channels, 1), 15, dtype=torch.uint8)
+    w = torch.full((8, channels, 1), 1, dtype=torch.uint8)
+    shape = Convolution(5, channels, 8, (1,), (1,), (1,), (0,), (1,), 1)
+    base, total = torch.zeros(5, 8, 1), torch.zeros(5, 8, 1, dtype=torch.int32)
+    mask = torch.zeros_like(total).bool()
+    mask[0] = mask[2] = True
+    done = add_open(base, total, mask, torch.ones(8), 0, (0, 8), x, w, case.mul, shape,
+                    0, "gather", finish)  # fmt: skip
+    assert done == (channels <= MOST_TERMS)
+    assert torch.equal(base, torch.where(mask & done, -float(channels), 0.0))
