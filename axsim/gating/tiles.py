@@ -10,7 +10,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -28,14 +27,15 @@ def count_open(mask: Tensor, axis: int) -> tuple[int | Tensor, int, int | Tensor
         mask, axis: as in `open_runs`.
 
     Example:
+        >>> import torch
         >>> count_open(torch.eye(17, dtype=torch.bool), axis=1)
         (17, 4, 2)
     """
     pixels = prod(mask.shape[2:]) if axis == 1 and mask.numel() else 0
     on_cpu = mask.device.type == "cpu"
     if on_cpu and mask.is_contiguous() and pixels and pixels % SIDE == 0:
-        # Sixteen flags are two words of 64 bits.
-        words = mask.detach().view(*mask.shape[:2], pixels).view(torch.int64).numpy()
+        # Sixteen flags are two words of 64 bits; NumPy has them begin at any byte.
+        words = mask.view(*mask.shape[:2], pixels).numpy().view(np.int64)
         images, outputs, width = words.shape
         tiles = images * (width // 2) * -(-outputs // SIDE)
         flags, opened = _count(words, np.empty(width, np.int64))
@@ -48,7 +48,7 @@ def count_open(mask: Tensor, axis: int) -> tuple[int | Tensor, int, int | Tensor
 
 
 @compiled
-def _count(words: Any, sums: Any) -> tuple[int, int]:
+def _count(words: Any, sums: Any) -> tuple[Any, Any]:
     """Set flags and open tiles of flags [images, channels, words of 8].
 
     sums: int64[words], overwritten.
@@ -81,6 +81,7 @@ def open_runs(mask: Tensor, axis: int) -> Tensor:
         bool[ceil(M / 16), O]; the last run may be shorter.
 
     Example:
+        >>> import torch
         >>> open_runs(torch.eye(17, dtype=torch.bool), axis=1).sum(1).tolist()
         [16, 1]
     """

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Lanes are served by fours.
 VECTOR = 4
 BLOCK = Block(VECTOR, most=512, step=0.15, overhead=32.0)
-OUTPUTS, ENTRIES = 16, 32
+OUTPUTS, ENTRIES, ANY = 16, 32, 256
 # Steps whose tables are in L1 together, in rows of 64 bytes.
 ROWS = 384
 
@@ -75,7 +75,8 @@ def _accumulate_by_columns(
 
     def loop(engine, lanes, base, first, count, step0, step1, shift, sums, vectors):
         width, most = vectors * VECTOR, max(1, ROWS // engine.entries)
-        space = np.empty((most * engine.entries + 1) * OUTPUTS, np.int32)
+        # Lanes that are no output may hold any byte, which reads behind the tables.
+        space = np.empty((most * engine.entries + ANY) * OUTPUTS, np.int32)
         start = (-space.ctypes.data % 64) // 4
         table = space[start : start + most * engine.entries * OUTPUTS]
         totals = np.empty((width, OUTPUTS), np.int32)

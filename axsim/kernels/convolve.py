@@ -192,17 +192,16 @@ def convolve(
         packed = engine._replace(offsets=steps * np.int32(pitch))
     first = size.per_pass * work.unit + SLACK
     second = size.per_pass * size.unit + SLACK if size.parts else 0
-    lanes, codes = working_space(first, second)
-    codes = codes if size.parts else lanes
     corrected = size.per_pass * size.groups if len(call.finish.zeros) else 0
     planes = np.empty((corrected, work.channel + SLACK), np.int32)
     threads = pool.threads_for(work.nanoseconds)
-
-    _share(
-        threads, engine, work.grid, work.phases, work.starts, work.taps, work.listed,
-        call.x, lanes, codes, planes, spans, base, out, call.pad, call.finish,
-        call.goal, packed, stages.board(3 * work.passes), threads,
-    )  # fmt: skip
+    with working_space(first, second) as (lanes, codes):
+        codes = codes if size.parts else lanes
+        _share(
+            threads, engine, work.grid, work.phases, work.starts, work.taps,
+            work.listed, call.x, lanes, codes, planes, spans, base, out, call.pad,
+            call.finish, call.goal, packed, stages.board(3 * work.passes), threads,
+        )  # fmt: skip
 
 
 @compiled

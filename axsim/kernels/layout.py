@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -84,31 +86,37 @@ def aligned_space(size: int) -> Bytes:
     return space[start : start + size]
 
 
+NOTHING = aligned_space(0)
+
+
 class _Held(threading.local):
     """What a thread worked in last, to be used again: new memory costs page faults."""
 
-    space: Bytes = aligned_space(0)
+    space: Bytes = NOTHING
 
 
 _held = _Held()
 
 
-def working_space(*sizes: int) -> list[Bytes]:
-    """Bytes to work in, each stretch of them on a cache line, until the next call."""
+@contextmanager
+def working_space(*sizes: int) -> Iterator[list[Bytes]]:
+    """Bytes to work in, each stretch of them on a cache line.
+
+    They are this thread's alone, and kept for its next call; not after an error, when
+    helpers may still be at work in them.
+    """
     ends = [0]
     for size in sizes:
         ends.append(ends[-1] + -(-size // LINE) * LINE)
-    space = _held.space
-    if len(space) < ends[-1]:
-        space = aligned_space(ends[-1])
-        if len(space) <= HELD_BYTES:
-            _held.space = space
-    return [space[a : a + size] for a, size in zip(ends, sizes, strict=False)]
+    held, _held.space = _held.space, NOTHING
+    space = held if len(held) >= ends[-1] else aligned_space(ends[-1])
+    yield [space[a : a + size] for a, size in zip(ends, sizes, strict=False)]
+    _held.space = space if len(space) <= HELD_BYTES else held
 
 
 def free_working_space() -> None:
     """Gives back what this thread's kernels hold between calls."""
-    _held.space = aligned_space(0)
+    _held.space = NOTHING
 
 
 @compiled

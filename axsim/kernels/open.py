@@ -167,11 +167,24 @@ def compute_open(
             )
             runs = space.runs[: len(found)]
             # Neighbours are computed where they are.
-            apart = runs[-1] - runs[0] != SIDE * work.lane * (len(runs) - 1)
+            apart = _are_apart(runs, SIDE * work.lane)
             own = Block(o0, rows, len(runs), stretches, apart)
             _serve_outputs(
                 engine, packed, lanes, own, work, spans, constants, goal, how, space
             )
+
+
+@compiled
+def _are_apart(runs: Any, size: int) -> bool:
+    """Whether runs of so many bytes are not neighbours.
+
+    Each pair counts: the last run of a unit may reach into the next unit, and a gap
+    further on make up for it.
+    """
+    for i in range(1, len(runs)):
+        if runs[i] - runs[i - 1] != size:
+            return True
+    return False
 
 
 @compiled

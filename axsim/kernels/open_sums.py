@@ -17,6 +17,8 @@ from .table import table_of
 
 # Scales beyond these could take products with sums out of float32's normal numbers.
 LEAST_SCALE, MOST_SCALE = 1e-25, 1e25
+# Open runs of more steps, of at most 2 KiB each, would lie further apart than int32.
+MOST_TERMS = 1 << 20
 
 
 def tells(largest: int, scales: Tensor) -> bool:
@@ -57,14 +59,15 @@ def add_open(
         finish: what is added to the sums, with them in int32; no scales.
 
     Returns:
-        Whether it was done; not where the way to compute it knows no tiles.
+        Whether it was done; not where the way to compute it knows no tiles,
+        nor for sums of more than `MOST_TERMS`.
 
     Raises:
         OperandError: for codes that the table does not have.
         BackendError: where the path cannot serve.
     """
     path = finishing_path(mul, shape, pad_code, backend)
-    if path is None:
+    if path is None or shape.terms > MOST_TERMS:
         return False
     each = prod(shape.out)
     image = mask.numel() // max(1, shape.batch)

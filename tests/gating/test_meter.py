@@ -38,6 +38,9 @@ def test_flags_and_tiles_are_counted_together(
     assert count_open(mask, 1) == expected
     # Another layout takes the way that GPUs take.
     assert count_open(mask.mT.contiguous().mT, 1) == expected
+    # Words may begin anywhere.
+    part = torch.zeros(mask.numel() + 3, dtype=torch.bool)[3:]
+    assert count_open(part.copy_(mask.flatten()).view(shape), 1) == expected
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from axsim.kernels.lanes import Block, Lanes, estimate, lay_out, three_dimension
 from axsim.kernels.layout import (
     HELD_BYTES,
     LINE,
+    Bytes,
     channel_block,
     fill,
     free_working_space,
@@ -110,22 +111,39 @@ def test_a_layout_stays_small_whatever_the_shape() -> None:
         assert estimate(lanes, block, 1.0) > 0
 
 
+def _space(*sizes: int) -> list[Bytes]:
+    with working_space(*sizes) as found:
+        return found
+
+
 def test_working_space_is_used_again_by_its_own_thread_only() -> None:
     free_working_space()
-    first, second = working_space(100, 64)
+    first, second = _space(100, 64)
     assert (len(first), len(second)) == (100, 64)
     assert not first.ctypes.data % LINE and not second.ctypes.data % LINE
     assert second.ctypes.data - first.ctypes.data >= len(first)
-    again, _ = working_space(50, 30)
+    again, _ = _space(50, 30)
     assert again.ctypes.data == first.ctypes.data
     with ThreadPoolExecutor(1) as pool:
-        (other,) = pool.submit(working_space, 50).result()
+        (other,) = pool.submit(_space, 50).result()
     assert not np.shares_memory(other, first)
 
 
 def test_much_working_space_is_not_kept() -> None:
     free_working_space()
-    (small,) = working_space(10)
-    (large,) = working_space(HELD_BYTES + 1)
-    (later,) = working_space(10)
+    (small,) = _space(10)
+    (large,) = _space(HELD_BYTES + 1)
+    (later,) = _space(10)
     assert not np.shares_memory(large, later) and np.shares_memory(small, later)
+
+
+def test_working_space_is_not_given_twice() -> None:
+    free_working_space()
+    _space(100)
+    with working_space(100) as (outer,):
+        (inner,) = _space(100)
+    assert not np.shares_memory(outer, inner)
+    # An interrupted caller leaves helpers behind, which go on.
+    with pytest.raises(KeyboardInterrupt), working_space(100) as (left,):
+        raise KeyboardInterrupt
+    assert not np.shares_memory(left, _space(100)[0])

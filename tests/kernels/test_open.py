@@ -16,7 +16,7 @@ from axsim.kernels import reference
 from axsim.kernels.contract import Convolution, describe_convolution, needs_int64
 from axsim.kernels.cpu import PATHS, variant
 from axsim.kernels.finish import Finish
-from axsim.kernels.open_sums import add_open
+from axsim.kernels.open_sums import MOST_TERMS, add_open
 from axsim.kernels.table import table_of
 from axsim.tables.multiplier import Multiplier
 
@@ -159,3 +159,42 @@ def test_outputs_of_one_part_leave_the_others_alone(path: str, images: int) -> N
     expected = torch.full_like(base, -1.0)
     expected[:, 5:25] = torch.from_numpy(all_sums(case, mul)).float()
     assert torch.equal(base, expected)
+
+
+@pytest.mark.parametrize("path", kernels.paths())
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("max_code", [255, 15])
+def test_units_that_overlap_in_a_block_are_no_neighbours(
+    path: str, channels: int, max_code: int
+) -> None:
+    # Where a unit is one plane, the run at 192 reaches 12 lanes into the next unit, and
+    # the gap before 28 makes up for them: the three end where neighbours would.
+    case = ConvCase((2, channels, 196), (3, channels, 1), {}, "exact_u8",
+                    max_code=max_code)  # fmt: skip
+    shape, finish = shape_of(case), finish_for(case, False)
+    x, w = (torch.from_numpy(t) for t in case.operands())
+    base = torch.full((2, 3, 196), -1.0)
+    mask, total = torch.zeros_like(base).bool(), torch.zeros_like(base).int()
+    mask[0, :, 192] = mask[1, :, 0] = mask[1, :, 28] = True
+    done = add_open(base, total, mask, torch.ones(3), 0, (0, 3), x, w, case.mul, shape,
+                    0, path, finish)  # fmt: skip
+    assert done or not must_do(case, path)
+    expected = torch.from_numpy(corrected(case, finish)).float()
+    assert torch.equal(base, torch.where(mask & done, expected, -1.0))
+
+
+@pytest.mark.parametrize("channels", [MOST_TERMS, MOST_TERMS + 1])
+def test_sums_too_long_for_offsets_are_left_alone(channels: int) -> None:
+    # Two images in one pass, apart from each other; narrow codes take most bytes.
+    case = MatmulCase(5, 1, 8, "exact_s4")
+    finish = finish_for(case, affine=False)._replace(constant=np.zeros(8, np.int64))
+    x = torch.full((5, channels, 1), 15, dtype=torch.uint8)
+    w = torch.full((8, channels, 1), 1, dtype=torch.uint8)
+    shape = Convolution(5, channels, 8, (1,), (1,), (1,), (0,), (1,), 1)
+    base, total = torch.zeros(5, 8, 1), torch.zeros(5, 8, 1, dtype=torch.int32)
+    mask = torch.zeros_like(total).bool()
+    mask[0] = mask[2] = True
+    done = add_open(base, total, mask, torch.ones(8), 0, (0, 8), x, w, case.mul, shape,
+                    0, "gather", finish)  # fmt: skip
+    assert done == (channels <= MOST_TERMS)
+    assert torch.equal(base, torch.where(mask & done, -float(channels), 0.0))
