@@ -30,8 +30,10 @@ from .site import Site
 ATTRIBUTE = "axsim_plan"
 # Operations of torch that form products; what they are called in its dispatcher.
 PRODUCTS = frozenset(
-    {"mm", "addmm", "bmm", "baddbmm", "convolution", "dot", "mv", "addmv"}
-)
+    {"mm", "addmm", "bmm", "baddbmm", "addbmm", "convolution", "conv_tbc", "mv",
+     "addmv", "dot", "vdot", "addr", "_trilinear", "_sparse_addmm",
+     "mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn"}
+)  # fmt: skip
 
 
 @dataclass

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -79,6 +82,33 @@ def test_functional_calls_are_listed() -> None:
     net = approximate(Functional(), EXACT, calibration=[torch.randn(5, 4)])
     assert plan(net).unreached == ("inner: mm", "the network: mm")
     assert "not reached, exact: inner: mm" in str(summary(net))
+
+
+class Named(nn.Module):
+    """A layer, and then one function."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.layer, self.function = nn.Linear(4, 4), function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "operation"),
+    [
+        (nn.LSTM(4, 3), "(mkldnn_rnn_layer|addmm)"),
+        (nn.GRU(4, 3), "addmm"),
+        (lambda x: F.bilinear(x, x, torch.ones(2, 4, 4)), "_trilinear"),
+        (lambda x: torch.vdot(x.flatten(), x.flatten()), "vdot"),
+        (lambda x: torch.addbmm(x.T @ x, x[:, :, None], x[:, None]), "addbmm"),
+        (lambda x: torch.sparse.mm(torch.eye(4).to_sparse(), x.T), "_sparse_addmm"),
+    ],
+)
+def test_other_products_are_listed(function: Any, operation: str) -> None:
+    net = approximate(Named(function), EXACT, calibration=[torch.randn(5, 4)])
+    assert any(re.search(f": {operation}$", it) for it in plan(net).unreached)
 
 
 def test_a_summary_is_a_table() -> None:
