@@ -12,6 +12,7 @@ from ..console import text_table
 from ..errors import BackendError
 from ..tables.catalogue import shipped_names, shipped_table
 from ..tables.multiplier import Multiplier
+from .front import listed
 from .journal import read_runs
 from .run import Run, hash_table
 
@@ -161,14 +162,16 @@ def subject(run: Run) -> str:
 
 
 def energies(runs: Iterable[Run]) -> list[str]:
-    """What the energies are counted in and who says so."""
-    units = dict.fromkeys(
-        f"energy: products of a sample, in {run.energy_unit}{_part(run)}; power: "
-        f"{run.cost_origin}"
-        for run in runs
-        if run.energy is not None
-    )
-    return [*units]
+    """What the energies are counted in and who says so; of which runs, where unlike."""
+    tables: dict[str, list[str]] = {}
+    for run in runs:
+        if run.energy is not None:
+            unit = f"products of a sample, in {run.energy_unit}{_part(run)}"
+            said = f"{unit}; power: {run.cost_origin}"
+            tables.setdefault(said, []).append(run.table)
+    if len(tables) < 2:
+        return [f"energy: {said}" for said in tables]
+    return [f"energy of {listed(names)}: {said}" for said, names in tables.items()]
 
 
 def _part(run: Run) -> str:

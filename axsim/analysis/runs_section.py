@@ -58,7 +58,8 @@ def summary(runs: Runs) -> str:
         f"{subject(runs[0])}. {len(good)} of {len(runs)} tables lose at most one point."
     )
     priced = [run for run in good if run.energy is not None]
-    if not priced:
+    # What counts in two units has no cheapest.
+    if len(energies(priced)) != 1:
         return sentence
     best = min(priced, key=lambda run: run.energy or 0.0)
     return (

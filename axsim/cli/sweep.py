@@ -44,7 +44,7 @@ def sweep(
         Path, typer.Option(help="File of rows; where it exists the sweep goes on.")
     ] = Path("runs.jsonl"),
     processes: Annotated[
-        int, typer.Option(help="Processes that evaluate; 0 is this one.")
+        int, typer.Option(min=0, help="Processes that evaluate; 0 is this one.")
     ] = 0,
     batch_size: Annotated[int, typer.Option(help="Samples a batch.")] = 256,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from ..console import progress
 from ..errors import CalibrationError, ConversionError
@@ -68,8 +69,8 @@ def approximate(
             batch; `summary` lists what was folded.
 
     Raises:
-        ConversionError: where rules and network do not fit each other, or nothing can
-            be folded.
+        ConversionError: where rules and network do not fit each other, nothing can
+            be folded, or `model` is no network.
         CalibrationError: where ranges cannot be measured.
 
     Example:
@@ -79,6 +80,7 @@ def approximate(
         >>> type(net[0]).__name__
         'ApproxLinear'
     """
+    _check(model, calibration)
     answers = _answers(model, recipe(rules))
     saved = saved_answers(answers)
     store = Store(swap=any(answer.swap for answer in saved))
@@ -101,6 +103,19 @@ def approximate(
     found.reset_gates()
     setattr(net, ATTRIBUTE, found)
     return net
+
+
+def _check(model: Any, calibration: Any) -> None:
+    """Refuses what is no network, and single samples for batches."""
+    if not isinstance(model, nn.Module):
+        kind = "a class" if isinstance(model, type) else f"a {type(model).__name__}"
+        raise ConversionError(f"model is {kind}; give a network, an nn.Module object.")
+    if isinstance(calibration, Tensor | Dataset):
+        raise CalibrationError(
+            f"calibration is a {type(calibration).__name__}, which gives single "
+            "samples; give batches: a list of tensors, a data loader, or "
+            "ax.calibration_images(data, 512)."
+        )
 
 
 def _answers(model: nn.Module, rules: Recipe) -> dict[str, LayerSpec]:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels import ops
-from ..kernels.contract import Convolution, describe_convolution
+from ..kernels.contract import Convolution, check_matmul, describe_convolution
 from ..tables.multiplier import Multiplier
 
 FLOAT32_WHOLE = 1 << 24
@@ -121,9 +121,14 @@ class LinearForm:
         return F.linear(x, w, bias)
 
     def shape(self, x: torch.Size, w: torch.Size) -> Convolution:
-        """Rows are images of one pixel."""
-        one, none = (1,), (0,)
-        return Convolution(prod(x[:-1]), x[-1], w[0], one, one, one, none, one, 1)
+        """Rows are images of one pixel.
+
+        Raises:
+            OperandError: where rows and weights are not equally long.
+        """
+        rows, one, none = prod(x[:-1]), (1,), (0,)
+        check_matmul((rows, x[-1]), w)
+        return Convolution(rows, x[-1], w[0], one, one, one, none, one, 1)
 
     def per_output(self, values: Tensor) -> Tensor:
         return values

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..kernels import ops
+from ..kernels.contract import check_matmul
 from ..tables.multiplier import Multiplier
 from .layer import Answer, ApproxLayer
 from .site import Site
@@ -26,6 +27,7 @@ class BatchedForm:
         batch, rows, terms = x.shape
         if 0 in (batch, rows, w.shape[1]):
             return x.new_zeros(batch, rows, w.shape[1], dtype=torch.int32)
+        check_matmul(x.shape[1:], w.shape[1:])
         pixels = x.transpose(1, 2).reshape(1, batch * terms, rows)
         kernels = w.reshape(-1, terms, 1)
         raw = ops.lut_conv1d(pixels, kernels, mul, groups=batch, backend=backend)

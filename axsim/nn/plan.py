@@ -30,8 +30,10 @@ from .site import Site
 ATTRIBUTE = "axsim_plan"
 # Operations of torch that form products; what they are called in its dispatcher.
 PRODUCTS = frozenset(
-    {"mm", "addmm", "bmm", "baddbmm", "convolution", "dot", "mv", "addmv"}
-)
+    {"mm", "addmm", "bmm", "baddbmm", "addbmm", "convolution", "conv_tbc", "mv",
+     "addmv", "dot", "vdot", "addr", "_trilinear", "_sparse_addmm",
+     "mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn"}
+)  # fmt: skip
 
 
 @dataclass
@@ -276,12 +278,12 @@ class _Watch(TorchDispatchMode):
             yield module.register_forward_hook(leave)
         for name, module in exact.items():
 
-            def count(m: nn.Module, _: Any, y: Any, name: str = name) -> None:
-                weight: Any = m.weight
-                self.products[name] += y.numel() * weight[0].numel()
+            def count(
+                m: nn.Module, args: Any, kwargs: Any, y: Any, name: str = name
+            ) -> None:
+                self.products[name] += _products_of(m, args, kwargs, y)
 
-            if isinstance(getattr(module, "weight", None), Tensor):
-                yield module.register_forward_hook(count)
+            yield module.register_forward_hook(count, with_kwargs=True)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -294,3 +296,28 @@ class _Watch(TorchDispatchMode):
             )
             self.unreached[f"{where}: {operation}"] = None
         return func(*args, **(kwargs or {}))
+
+
+def _products_of(layer: nn.Module, args: Any, kwargs: Any, y: Any) -> int:
+    """What a layer of torch's forms in one call."""
+    if isinstance(layer, nn.MultiheadAttention):
+        given = dict(zip(("query", "key", "value"), args, strict=False)) | kwargs
+        tokens = given["query"], given["key"], given["value"]
+        return _products_of_attention(layer, *tokens)
+    weight: Any = layer.weight
+    # A transposed convolution spreads each input over a kernel of outputs.
+    if getattr(layer, "transposed", False):
+        y = args[0] if args else kwargs["input"]
+    return y.numel() * weight[0].numel()
+
+
+def _products_of_attention(
+    layer: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor
+) -> int:
+    """Those of four projections, of the scores and of the mixture."""
+    width = layer.embed_dim
+    queries, keys = query[..., 0].numel(), key[..., 0].numel()
+    batch = 1 if query.dim() == 2 else query.shape[0 if layer.batch_first else 1]
+    met = keys // batch + (layer.bias_k is not None) + layer.add_zero_attn
+    projected = 2 * query.numel() + key.numel() + value.numel()
+    return width * (projected + 2 * queries * met)

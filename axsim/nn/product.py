@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import OperandError
 from ..kernels.finish import Finish
 from ..kernels.open_sums import tells
 from ..kernels.ops import peak_of
@@ -114,6 +115,7 @@ class Circuit:
             return None
         finish = _finish_of(a, w)
         if bias is not None:
+            _check_bias(bias, len(w.raw))
             finish = finish._replace(bias=bias.detach().float().contiguous().numpy())
         code = int(a.zero_point) % (1 << a.scheme.bits)
         y = real_sums(a.raw, w.raw, self.mul, shape, code, self.backend, finish)
@@ -139,6 +141,15 @@ class Circuit:
         """Whether no partial result of the corrections can leave int32."""
         most = int(terms.max()) if isinstance(terms, Tensor) else terms
         return most * (peak_of(self.mul) + 3 * 255 * 255) <= INT32_MAX
+
+
+def _check_bias(bias: Tensor, outputs: int) -> None:
+    # The kernels read one bias for each output, whatever there is.
+    if bias.shape != (outputs,):
+        raise OperandError(
+            f"bias has shape {tuple(bias.shape)}; a layer of {outputs} outputs has "
+            f"({outputs},)."
+        )
 
 
 def _finish_of(a: Operand, w: Operand) -> Finish:

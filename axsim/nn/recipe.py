@@ -131,7 +131,8 @@ def _useless(
         plain = re.sub(r"\\(.)|\.\*", r"\1", rule.pattern)
         return (
             f"rule {rule.pattern!r} matched no layer."
-            f"{close_names(plain, layers) or _some_names(layers)}"
+            f"{close_names(plain, layers) or _some_names(layers)} Give a pattern for "
+            "layers here, in recipes as gated=."
         )
     first = {next(r.pattern for r in group if _matches(r, name)) for name in matched}
     if first != {rule.pattern}:
@@ -150,7 +151,7 @@ def _some_names(layers: Mapping[str, frozenset[str]]) -> str:
     if not names:
         return " The network is one layer; its name is ''."
     text = ", ".join(names) + (", …" if len(layers) > len(names) else "")
-    return f" Layers here: {text}. Give a pattern for them, in recipes as gated=."
+    return f" Layers here: {text}."
 
 
 def _kinds_of(rule: Rule) -> str:

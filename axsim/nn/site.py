@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
-from ..errors import ConversionError
+from ..errors import ConversionError, OperandError
 from ..quant.codes import encode_noting
 from ..quant.pact import PactQuantizer
 from ..quant.quantizer import Quantizer
@@ -141,6 +141,11 @@ class Site(nn.Module):
 
     def operands(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Operand, Operand]:
         """What of `x` is encoded, its codes, and those of the weights."""
+        if not x.is_floating_point():
+            raise OperandError(
+                f"{self.name!r} got {x.dtype}; it encodes real numbers itself: give "
+                "floating-point values, such as x.float()."
+            )
         if self.counted is not None:
             self.lossy |= self._loses_signs(x, weight)
         # A learned clip notes what it cut.

@@ -75,8 +75,10 @@ class Summary:
         share = sum(n.products for n in self.lines if n.multiplier != "exact")
         total = self.products
         if total:
+            counted = " in these layers" if self.unreached else ""
             parts.append(
-                f"{total:,} products a sample, {100 * share / total:.1f} % on a table"
+                f"{total:,} products a sample{counted}, {100 * share / total:.1f} % on "
+                "a table"
             )
             parts.append(str(self.energy))
         if str(self.folded):

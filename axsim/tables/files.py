@@ -218,8 +218,8 @@ def _describe(
         if stated is None:
             raise TableError(
                 f"{path.name}: are its operands signed or unsigned? The name does not "
-                "say (mul8s_..., mul8u_...); pass signed=True (--signed) or "
-                "signed=False (--unsigned)."
+                "say: rename it to mul8s_... or mul8u_..., or pass signed=True or "
+                "False (--signed or --unsigned of axsim convert and report)."
             )
         signed = stated.signed
     if bits is None and stated is not None:

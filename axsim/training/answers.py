@@ -24,8 +24,24 @@ def answer(net: nn.Module, images: Tensor, views: int = 1) -> Tensor:  # (N, cla
     # Not inference mode: what a layer caches here may be trained with later.
     with torch.no_grad(), fitting(net, images):
         if views == 1:
-            return net(images).float().cpu()
-        return net(images.flatten(0, 1)).float().unflatten(0, (-1, views)).mean(1).cpu()
+            return logits_of(net, images).float().cpu()
+        every = logits_of(net, images.flatten(0, 1)).float()
+        return every.unflatten(0, (-1, views)).mean(1).cpu()
+
+
+def logits_of(net: nn.Module, images: Tensor) -> Tensor:
+    """The network's outputs.
+
+    Raises:
+        ModelError: where they are no tensor.
+    """
+    given: Any = net(images)
+    if not isinstance(given, Tensor):
+        raise ModelError(
+            f"{type(net).__name__} gives a {type(given).__name__}; needed is one "
+            "tensor, (images, classes). Wrap it in a module that returns its logits."
+        )
+    return given
 
 
 def views_of(data: Any) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..nn.fitting import fitting
+from .answers import logits_of
 from .batches import check_classes
 from .meter import Meter
 from .optimizer import NamedOptimizer
@@ -157,7 +158,7 @@ class Step:
             self.device.type, self.autocast, enabled=self.autocast is not None
         ):
             with fitting(net, x):
-                logits = net(x)
+                logits = logits_of(net, x)
             # Before the labels are where looking at them would make a GPU wait.
             check_classes(y, logits)
             smoothing = self.settings.label_smoothing

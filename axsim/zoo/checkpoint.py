@@ -126,7 +126,10 @@ def read_weights(path: str | Path) -> Weights:
         with file.open("rb") as stream:
             head = stream.read(9)
     except OSError as problem:
-        raise ModelError(f"weights: {file} cannot be read: {problem}.") from problem
+        hint = " A converted network's folder is for load_network." * file.is_dir()
+        raise ModelError(
+            f"weights: {file} cannot be read: {problem}.{hint}"
+        ) from problem
     # Safetensors: the length of the header, of which any byte is possible, then JSON.
     # torch.save: a zip archive, in old files a pickle.
     if head[8:] != b"{" and head.startswith((b"PK\x03\x04", b"\x80")):

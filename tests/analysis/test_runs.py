@@ -76,6 +76,16 @@ def test_what_has_no_price_is_said(runs: ax.Runs) -> None:
     )
 
 
+def test_energies_in_two_units_say_whose_they_are(runs: ax.Runs) -> None:
+    first, second = made(runs[0], ("first", 0.9, 5), ("second", 0.8, 7))
+    milliwatts = {"energy_unit": "mW × products", "cost_origin": "a lab"}
+    assert str(ax.Runs([first, changed(second, **milliwatts)])).splitlines()[-2:] == [
+        "energy of 'first': products of a sample, in exact 8x8 products; power: "
+        "a model",
+        "energy of 'second': products of a sample, in mW × products; power: a lab",
+    ]
+
+
 def test_runs_that_do_not_compare_are_printed_apart(runs: ax.Runs) -> None:
     other = changed(runs[0], model="other", weights_hash="1")
     both = ax.Runs([runs[0], other, runs[1]])

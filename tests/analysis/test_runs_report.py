@@ -62,6 +62,12 @@ def test_the_summary_names_the_cheapest_that_loses_little(
     assert f"The cheapest of them is {cheapest.table}: " in lead
 
 
+def test_energies_in_two_units_have_no_cheapest(runs: ax.Runs, tmp_path: Path) -> None:
+    mixed = [replace(run, energy_unit=run.table) for run in runs]
+    page = ax.report(ax.Runs(mixed), tmp_path / "mixed.html").read_text("utf-8")
+    assert "lose at most one point." in page and "The cheapest of" not in page
+
+
 def test_the_tables_of_the_fronts_are_drawn_and_linked(
     runs: ax.Runs, written: tuple[str, Document]
 ) -> None:

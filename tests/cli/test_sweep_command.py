@@ -177,6 +177,8 @@ def test_mistakes_are_lines(
 ) -> None:
     assert run(monkeypatch, "sweep", "mul8u_trnc_4", *LINEAR) == 2
     assert "TableError: 'mul8u_trnc_4' is neither a file" in capsys.readouterr().err
+    assert run(monkeypatch, "sweep", *LINEAR, "--processes", "-1") == 2
+    assert "greater than or equal to 0" in capsys.readouterr().err
     assert run(monkeypatch, "sweep", *LINEAR, "--calibrate", "0") == 2
     assert "--calibrate 0; at least 1." in capsys.readouterr().err
 

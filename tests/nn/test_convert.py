@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 import axsim as ax
 from axsim.errors import CalibrationError, ConversionError
@@ -196,8 +197,18 @@ def test_evaluation_without_calibration_names_the_layer() -> None:
         ([], "no batches came"),
         (["text"], "a batch is a str; give tensors"),
         ([torch.full((1, 1, 6, 6), float("nan"))], r"'stem\.input' met 36 NaN"),
+        (torch.rand(8, 1, 6, 6), "a Tensor, which gives single samples; give batches"),
+        (TensorDataset(torch.rand(8, 1, 6, 6)), "a TensorDataset, which gives single"),
     ],
 )
-def test_unusable_calibration(given: list[Any], message: str) -> None:
+def test_unusable_calibration(given: Any, message: str) -> None:
     with pytest.raises(CalibrationError, match=message):
         approximate(Small(), EXACT, calibration=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"), [(Small, "a class"), (torch.relu, "a builtin_function")]
+)
+def test_only_networks_are_converted(given: Any, kind: str) -> None:
+    with pytest.raises(ConversionError, match=f"model is {kind}.*; give a network"):
+        approximate(given, EXACT)

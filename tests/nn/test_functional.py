@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from axsim.errors import CalibrationError, ConversionError
+from axsim.errors import CalibrationError, ConversionError, OperandError
 from axsim.gating.channels import Channels
 from axsim.gating.gate import Gate
 from axsim.memory.saved import Saved
@@ -146,3 +146,28 @@ def test_other_range_is_named() -> None:
     a = torch.ones(2, 2)
     with pytest.raises(CalibrationError, match="codes of other; pass other_range="):
         functional.approx_matmul(a, a, spec=COARSE, input_range=(0, 1))
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 5), (2, 8), (8,), (2, 3, 5)])
+def test_rows_of_another_length_are_refused(shape: tuple[int, ...]) -> None:
+    spec = LayerSpec(Quant(dynamic=True), COARSE)
+    with pytest.raises(OperandError, match=rf"{shape[-1]}\) and b \(2, 4\); .* same K"):
+        functional.approx_linear(torch.rand(shape), torch.rand(2, 4), spec=spec)
+
+
+def test_matrices_that_do_not_fit_are_refused() -> None:
+    spec = LayerSpec(Quant(dynamic=True), COARSE)
+    # As many numbers as some product of that batch would have.
+    with pytest.raises(OperandError, match=r"\(3, 4\) and b \(6, 8\); .* same K"):
+        functional.approx_matmul(torch.rand(2, 3, 4), torch.rand(2, 8, 6), spec=spec)
+
+
+@pytest.mark.parametrize("biases", [1, 2, 4])
+def test_a_bias_for_other_outputs_is_refused(biases: int) -> None:
+    spec = LayerSpec(Quant(dynamic=True), COARSE)
+    x, w, bias = torch.rand(1, 2, 4, 4), torch.rand(3, 2, 3, 3), torch.rand(biases)
+    message = rf"bias has shape \({biases},\); a layer of 3 outputs has \(3,\)"
+    with pytest.raises(OperandError, match=message):
+        functional.approx_conv2d(x, w, bias, spec=spec)
+    with pytest.raises(OperandError, match=message):
+        functional.approx_linear(x, torch.rand(3, 4), bias, spec=spec)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -49,13 +52,47 @@ def test_products_of_every_kind_of_layer() -> None:
             y = self.conv(self.up(x)).flatten(2).mT  # 16 tokens of 4
             return self.attention(y, y, y)[0]
 
-    net = approximate(Kinds(), EXACT, calibration=[torch.randn(3, 2, 2, 2)])
+    batch = [torch.randn(3, 2, 2, 2)]
+    net = approximate(Kinds(), EXACT, calibration=batch)
     found = {line.name: line.products for line in summary(net).lines}
     assert found["up"] == 2 * 2 * 2 * 3 * 2 * 2
     assert found["conv"] == 4 * 16 * 3 * 9
     assert found["attention.sites.query"] == 16 * 4 * 4
     assert found["attention.sites.scores"] == 16 * 16 * 4
     assert found["attention.sites.mixture"] == 16 * 16 * 4
+    left = approximate(Kinds(), [Rule(".*", Exact())], calibration=batch)
+    exact = {line.name: line.products for line in summary(left).lines}
+    assert exact == {
+        "up": found["up"],
+        "conv": found["conv"],
+        "attention": 4 * 16 * 4 * 4 + 2 * 16 * 16 * 4,
+    }
+
+
+class Attending(nn.Module):
+    """Attention of few tokens to many of other widths, and to two made up."""
+
+    def __init__(self, batch_first: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        self.attention = nn.MultiheadAttention(
+            8, 2, add_bias_kv=True, add_zero_attn=True, kdim=4, vdim=6,
+            batch_first=batch_first,
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        key, query = x[..., :4], x if self.attention.batch_first else x[:2]
+        return self.attention(value=x[..., :6], key=key, query=query)[0]
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_exact_attention_forms_as_many_products(batch_first: bool) -> None:
+    batch = [torch.randn(3, 5, 8)]
+    rules = [Rule("attention", Exact()), Rule(".*", EXACT)]
+    left = approximate(Attending(batch_first), rules, calibration=batch)
+    whole = approximate(Attending(batch_first), EXACT, calibration=batch)
+    assert summary(left).products == summary(whole).products
 
 
 class Functional(nn.Module):
@@ -79,6 +116,34 @@ def test_functional_calls_are_listed() -> None:
     net = approximate(Functional(), EXACT, calibration=[torch.randn(5, 4)])
     assert plan(net).unreached == ("inner: mm", "the network: mm")
     assert "not reached, exact: inner: mm" in str(summary(net))
+    assert "16 products a sample in these layers, 100.0 % on" in str(summary(net))
+
+
+class Named(nn.Module):
+    """A layer, and then one function."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.layer, self.function = nn.Linear(4, 4), function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "operation"),
+    [
+        (nn.LSTM(4, 3), "(mkldnn_rnn_layer|addmm)"),
+        (nn.GRU(4, 3), "addmm"),
+        (lambda x: F.bilinear(x, x, torch.ones(2, 4, 4)), "_trilinear"),
+        (lambda x: torch.vdot(x.flatten(), x.flatten()), "vdot"),
+        (lambda x: torch.addbmm(x.T @ x, x[:, :, None], x[:, None]), "addbmm"),
+        (lambda x: torch.sparse.mm(torch.eye(4).to_sparse(), x.T), "_sparse_addmm"),
+    ],
+)
+def test_other_products_are_listed(function: Any, operation: str) -> None:
+    net = approximate(Named(function), EXACT, calibration=[torch.randn(5, 4)])
+    assert any(re.search(f": {operation}$", it) for it in plan(net).unreached)
 
 
 def test_a_summary_is_a_table() -> None:

@@ -240,3 +240,12 @@ def test_infinities_are_clipped_like_other_large_values() -> None:
 def test_calibration_names_the_layer_that_met_no_number(value: float) -> None:
     with pytest.raises(ax.CalibrationError, match=r"'up\.input' met .* in calibration"):
         ax.approximate(Kinds(), UNSIGNED, calibration=[images(), poisoned(value)])
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.complex64])
+def test_a_layer_encodes_floating_point_values_only(kind: torch.dtype) -> None:
+    net = ax.approximate(nn.Sequential(nn.Linear(3, 2)), UNSIGNED,
+                         calibration=[torch.rand(4, 3)])  # fmt: skip
+    message = rf"'0' got {kind}; it encodes real numbers .* x\.float\(\)"
+    with pytest.raises(ax.OperandError, match=message):
+        net(torch.ones(4, 3, dtype=kind))

@@ -141,8 +141,8 @@ def missing(path: Path) -> None:
         ("mul8u_x.csv", touch, r"mul8u_x\.csv has the extension '\.csv'; tables are "
          r"read from \.bin, \.c, \.h, \.npy, \.npz, \.txt files"),
         ("x.bin", touch, r"x\.bin: are its operands signed or unsigned\? The name does "
-         r"not say \(mul8s_\.\.\., mul8u_\.\.\.\); pass signed=True \(--signed\) or "
-         r"signed=False \(--unsigned\)\."),
+         r"not say: rename it to mul8s_\.\.\. or mul8u_\.\.\., or pass signed=True or "
+         r"False \(--signed or --unsigned of axsim convert and report\)\."),
         ("mul16u_x.bin", touch, r"mul16u_x\.bin: bits=\(16, 16\); operands have 1 to 8 "
          "bits each"),
     ],

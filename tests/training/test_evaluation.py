@@ -202,3 +202,19 @@ def test_a_converted_network_has_an_energy() -> None:
     assert found.energy.value == pytest.approx(products * mul.cost.power)
     assert str(found).splitlines()[-1] == str(found.energy)
     assert evaluate(net, data).energy is None
+
+
+class Wrapped(nn.Linear):
+    """Answers as networks of some libraries do."""
+
+    def forward(self, input: Tensor) -> Any:
+        return {"logits": super().forward(input)}
+
+
+def test_outputs_that_are_no_tensor_are_refused() -> None:
+    data = TensorDataset(torch.rand(4, 3), torch.tensor([0, 1, 0, 1]))
+    message = "Wrapped gives a dict; needed is one tensor"
+    with pytest.raises(ModelError, match=message):
+        evaluate(Wrapped(3, 2), data)
+    with pytest.raises(ModelError, match=message):
+        ax.train(Wrapped(3, 2), data, ax.TrainSettings(epochs=1, batch_size=2))

@@ -241,6 +241,8 @@ def test_truncated_files_are_named(tmp_path: Path, name: str, keep: int) -> None
 def test_files_without_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"none\.pt cannot be read: .*No such file"):
         load_weights(Net(), tmp_path / "none.pt")
+    with pytest.raises(ModelError, match=r"converted network's folder is for load_net"):
+        load_weights(Net(), tmp_path)
     (tmp_path / "empty.pt").touch()
     with pytest.raises(ModelError, match=r"empty\.pt is neither safetensors nor"):
         load_weights(Net(), tmp_path / "empty.pt")

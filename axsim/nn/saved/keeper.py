@@ -95,6 +95,9 @@ class Keeper:
 def _operation(y: Tensor) -> Any:
     """The node of the operation itself, behind views of its result."""
     node: Any = y.grad_fn
-    while len(node.next_functions) == 1 and node.next_functions[0][0] is not None:
-        node = node.next_functions[0][0]
+    while (ahead := node.next_functions) and ahead[0][0] is not None:
+        # To the product of inputs that do not lie in one piece torch adds the bias.
+        if len(ahead) > 1 and node.name() != "AddBackward0":
+            break
+        node = ahead[0][0]
     return node

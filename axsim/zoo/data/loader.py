@@ -95,7 +95,8 @@ def make_loader(
         drop_last: whether to leave out a last batch that is smaller.
 
     Raises:
-        DataError: where the data set is empty or the batch size is not positive.
+        DataError: where the data set is empty, the batch size is not positive, or
+            the number of workers is negative.
 
     Example:
         >>> loader = make_loader(test, indices=True)  # doctest: +SKIP
@@ -106,6 +107,8 @@ def make_loader(
         raise DataError(f"{dataset} is empty; there is nothing to load.")
     if batch_size < 1:
         raise DataError(f"batch_size={batch_size}; it is at least 1.")
+    if workers < 0:
+        raise DataError(f"workers={workers}; it is at least 0, which loads here.")
     return DataLoader(
         WithIndices(dataset) if indices else dataset,
         batch_sampler=EpochBatches(count, batch_size, shuffle, seed, drop_last),

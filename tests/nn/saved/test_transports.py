@@ -21,6 +21,7 @@ from axsim.memory.codecs.group_affine import GroupAffine
 from axsim.memory.policies.fixed import Fixed
 from axsim.memory.policies.greedy import Greedy
 from axsim.memory.policies.measured import Measured
+from axsim.memory.policy import Gradients, Slot
 from axsim.memory.store import Store
 from axsim.nn.layer import ApproxLayer
 
@@ -462,3 +463,31 @@ def test_measured_bits_go_where_a_bit_harms_least(x: Tensor) -> None:
     lines = [line for line in store_of(net).ledger.lines if line.codec == "GroupAffine"]
     size = sum(line.elements for line in lines)
     assert sum(line.kept for line in lines) * 8 <= 3.2 * size
+
+
+class Watching(Fixed):
+    """Notes the shapes of all gradients it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__(8)
+        self.seen: list[tuple[torch.Size, ...]] = []
+
+    def wants(self, slot: Slot) -> bool:
+        return True
+
+    def observe(
+        self, slot: Slot, load: Callable[[], Tensor], gradients: Gradients
+    ) -> None:
+        assert gradients.weight is not None
+        self.seen.append((load().shape, gradients.output.shape, gradients.weight.shape))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_policies_are_shown_the_product_of_a_transposed_input(bias: bool) -> None:
+    """Torch adds the bias apart there, and the sum is not the layer's operation."""
+    spec = ax.LayerSpec(saved=ax.Saved(GroupAffine(), GroupAffine(), Watching()))
+    net = ax.approximate(nn.Sequential(nn.Linear(8, 6, bias=bias)), spec)
+    net(torch.rand(5, 8, 4).transpose(1, 2)).sum().backward()
+    (policy,) = ax.plan(net).policies
+    assert isinstance(policy, Watching)
+    assert policy.seen == [((20, 8), (20, 6), (8, 6))]

@@ -102,6 +102,8 @@ def test_the_global_generator_is_left_alone() -> None:
 def test_empty_data_and_empty_batches_are_refused() -> None:
     with pytest.raises(DataError, match="is empty; there is nothing to load"):
         make_loader(TensorDataset(torch.empty(0, 3)))
+    with pytest.raises(DataError, match="workers=-1; it is at least 0"):
+        make_loader(Numbers(), workers=-1)
     with pytest.raises(DataError, match="batch_size=0; it is at least 1"):
         make_loader(Numbers(), 0)
 

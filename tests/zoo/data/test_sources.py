@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,10 +37,12 @@ def test_digits_are_fold_0_of_seed_0_unless_told_otherwise() -> None:
             r"'flod'; it has fold, folds, seed, size.*'fold'",
         ),
         ("mnist:/data", "test", {"fold": 1}, "'mnist' does not know the option 'fold'"),
+        ("digits", "test", {"fold": 1.5}, r"'digits' has fold=1\.5; .* whole number"),
+        ("digits", "test", {"size": "28px"}, "'digits' has size='28px'; .* whole"),
     ],
 )
 def test_what_is_wrong_is_named(
-    source: str, split: str, options: dict[str, int], message: str
+    source: str, split: str, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         load_data(source, split, **options)

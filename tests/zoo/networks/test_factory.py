@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,9 +38,10 @@ def test_an_unknown_name_lists_the_known_and_near_ones() -> None:
         ("cifar_resnet8", {"class": 3}, r"classes, channels, last, pact\. Close"),
         ("resnet18", {"input_size": 64}, r"input_size=64; there are layouts for 32"),
         ("vgg16", {"channels": 1}, "does not know the option 'channels'"),
+        ("lenet5", {"classes": "ten"}, "'lenet5' has classes='ten'; .* whole number"),
     ],
 )
-def test_wrong_options(name: str, options: dict[str, int], message: str) -> None:
+def test_wrong_options(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         build_network(name, **options)
 
