@@ -15,6 +15,7 @@ import typer
 
 import axsim as ax
 
+from ..analysis.report import page_path
 from ..console import complain, say
 from ._options import take, with_options
 from ._pairs import parse_pairs
@@ -61,6 +62,8 @@ def sweep(
 ) -> None:
     """Evaluate a network under many tables and rank them."""
 
+    if report is not None:
+        page_path(report)
     recipe: TableRecipe = take(TableRecipe, given)
     muls = ax.load_multipliers(tables) if tables else ax.multipliers()
     # Options that make no rules are no fault of a table, to be told in its row.
@@ -89,6 +92,9 @@ def sweep(
         complain(f"interrupted; go on with the same command ({out})")
         raise typer.Exit(130) from None
     _show(runs, out, report, command)
+    if len(runs.failed) == len(runs):
+        complain("every table failed; the rows above say why")
+        raise typer.Exit(1)
 
 
 def _show(runs: ax.Runs, out: Path, report: Path | None, command: str) -> None:

@@ -48,6 +48,7 @@ def lut_matmul(a: Tensor, b: Tensor, mul: Multiplier, backend: str = "auto") -> 
         >>> lut_matmul(codes, codes + 2, exact)
         tensor([[11]], dtype=torch.int32)
     """
+    _check_kinds(mul, a=a, b=b)
     check_matmul(a.shape, b.shape)
     table, signs, peak, _ = _tensor(mul, a, b, "a", "b")
     wide = needs_int64(a.shape[1], peak)
@@ -137,6 +138,7 @@ def _conv(
     pad_code: int | None,
     backend: str,
 ) -> Tensor:
+    _check_kinds(mul, x=x, w=w)
     if x.dim() != spatial + 2:
         raise OperandError(
             f"x has shape {tuple(x.shape)}; lut_conv{spatial}d needs {spatial + 2} "
@@ -159,6 +161,19 @@ def _shape(
     # Lists are accepted, but no keys.
     keys = (s if isinstance(s, int) else tuple(s) for s in settings)
     return _describe(tuple(x), tuple(w), *keys, groups)
+
+
+def _check_kinds(mul: Any, **operands: Any) -> None:
+    for name, codes in operands.items():
+        if not isinstance(codes, Tensor):
+            raise OperandError(
+                f"{name} is a {type(codes).__name__}; give a uint8 tensor, such as "
+                f"torch.as_tensor({name}, dtype=torch.uint8)."
+            )
+    if not isinstance(mul, Multiplier):
+        raise OperandError(
+            f"mul is {mul!r:.60}; give a multiplier, such as ax.load_multiplier(name)."
+        )
 
 
 def _tensor(

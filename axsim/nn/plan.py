@@ -66,6 +66,14 @@ class Plan:
     saved_bits: float | None = field(default=None, compare=False)
     imported: bool = False
 
+    def __repr__(self) -> str:
+        gated = f", {len(self.gates)} gated" if self.gates else ""
+        exact = f"{len(self.exact)} of them exact"
+        return (
+            f"<Plan: {len(self.products)} layers{gated}, {exact}; ax.summary(net) "
+            "lists them>"
+        )
+
     @property
     def energy(self) -> Energy:
         """Energy of one sample; nothing where no sample was run.

@@ -58,6 +58,11 @@ class Summary:
         """Products for one sample, in all."""
         return sum(line.products for line in self.lines)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Summary: {len(self.lines)} layers, {self.products:,} products a sample>"
+        )
+
     def __str__(self) -> str:
         rows = [
             (line.name, line.kind, line.codes, line.multiplier, f"{line.products:,}",

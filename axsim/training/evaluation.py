@@ -104,6 +104,9 @@ class Evaluation:
         hits = (best == torch.from_numpy(self.labels)[:, None]).any(1)
         return int(hits.sum()) / self.n
 
+    def __repr__(self) -> str:
+        return f"<Evaluation: {100 * self.accuracy:.2f} % of {self.n:,} images>"
+
     def __str__(self) -> str:
         below, above = (f"{100 * bound:.2f}" for bound in self.interval)
         cells = {

@@ -77,6 +77,8 @@ REFUSALS: list[tuple[Any, Any, dict[str, Any], str]] = [
         {},
         "x is on cpu and w on meta; move them to one device",
     ),
+    (IMAGE.numpy(), KERNEL, {}, r"x is a ndarray; give a uint8 tensor, such as torch"),
+    (IMAGE, KERNEL, {"mul": "mul8u_exact"}, r"mul is 'mul8u_exact'; give a multiplier"),
     (IMAGE[0], KERNEL, {}, r"lut_conv2d needs 4 dimensions"),
     (IMAGE, KERNEL, {"groups": 3}, "groups=3 must divide both the 4 channels"),
     (IMAGE, KERNEL, {"pad_code": 256}, "pad_code=256; it must be an activation code"),

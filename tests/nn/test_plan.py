@@ -158,6 +158,8 @@ def test_a_summary_is_a_table() -> None:
         "48 products a sample, 66.7 % on a table\n"
         "energy a sample: unknown, no multiplier here has a power"
     )
+    assert repr(summary(net)) == "<Summary: 2 layers, 48 products a sample>"
+    assert repr(plan(net)).startswith("<Plan: 2 layers, 1 of them exact; ")
     assert plan(copy.deepcopy(net)).products == plan(net).products
 
 

@@ -70,6 +70,7 @@ def test_it_prints_as_a_table() -> None:
     words = "images  accuracy %  95 % interval    loss  seconds  images/s"
     assert head == words
     assert row.split() == ["4", "75.00", "30.06..95.44", "0.5633", "0.50", "8"]
+    assert repr(Evaluation(*fields, None, 0.5)) == "<Evaluation: 75.00 % of 4 images>"
     agreeing = str(Evaluation(*fields, np.array([0, 0, 1, 1]), 0.5))
     assert "agreement %" in agreeing
     assert " 75.00 " in agreeing.splitlines()[2]
