@@ -42,7 +42,12 @@ def report(
         >>> report(mul, "mul8u_mine.html")  # doctest: +SKIP
         PosixPath('mul8u_mine.html')
     """
-    target = page_path(path)
+    target = Path(path)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise TableError(
+            f"report: {target.name!r} does not end in .html, and might be a table; "
+            f"write to {target.with_suffix('.html').name!r}."
+        )
     made_by = command or f'ax.report(..., "{target.name}")'
     title, content = _of_runs(subject) if isinstance(subject, Runs) else _of(subject)
     document = page(title, tag("h1", title), content, _footer(made_by))
@@ -51,21 +56,6 @@ def report(
         target.write_text(document, encoding="utf-8")
     except OSError as problem:
         raise TableError(f"report: {target} cannot be written: {problem}.") from problem
-    return target
-
-
-def page_path(path: str | Path) -> Path:
-    """The path of a page.
-
-    Raises:
-        TableError: if it does not end in .html.
-    """
-    target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise TableError(
-            f"report: {target.name!r} does not end in .html, and might be a table; "
-            f"write to {target.with_suffix('.html').name!r}."
-        )
     return target
 
 

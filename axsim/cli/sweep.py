@@ -15,7 +15,6 @@ import typer
 
 import axsim as ax
 
-from ..analysis.report import page_path
 from ..console import complain, say
 from ._options import take, with_options
 from ._pairs import parse_pairs
@@ -62,8 +61,6 @@ def sweep(
 ) -> None:
     """Evaluate a network under many tables and rank them."""
 
-    if report is not None:
-        page_path(report)
     recipe: TableRecipe = take(TableRecipe, given)
     muls = ax.load_multipliers(tables) if tables else ax.multipliers()
     # Options that make no rules are no fault of a table, to be told in its row.
