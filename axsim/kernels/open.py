@@ -237,31 +237,36 @@ def _serve_outputs(
     for span in range(len(spans)):
         k0, k1, shift = spans[span]
         for first in range(k0, k1, chunk):
-            last, row = min(k1, first + chunk), 0
+            last = min(k1, first + chunk)
+            codes, source, at = lanes, engine, runs[0]
             if block.apart:
                 _move_runs(engine, lanes, runs, work.lane, space, first, last)
-            while row < block.outputs:
-                end = row
-                while end < block.outputs and space.asked[end]:
-                    end += 1
-                if end > row:
-                    o0, sums = block.output + row, space.sums[row:]
-                    if block.apart:
-                        accumulate(
-                            packed, space.codes, -first * pitch, o0, end - row, first,
-                            last, shift, sums, vectors,
-                        )  # fmt: skip
-                    else:
-                        accumulate(
-                            engine, lanes, runs[0], o0, end - row, first, last, shift,
-                            sums, vectors,
-                        )  # fmt: skip
-                row = end + 1
+                codes, source, at = space.codes, packed, -first * pitch
+            _sum_asked(source, codes, at, block, first, last, shift, space, vectors)
     for row in range(block.outputs):
         if space.asked[row]:
             o = block.output + row
             zero = how.zeros[o] if len(how.zeros) else np.int32(0)
             _complete(goal, places, o, space.sums[row], zero, space.window)
+
+
+@compiled
+def _sum_asked(
+    engine: Any, codes: Bytes, at: int, block: Block, first: int, last: int, shift: int,
+    space: Space, vectors: int,
+) -> None:  # fmt: skip
+    """Adds some steps to the sums of the outputs that are wanted, in stretches."""
+    row = 0
+    while row < block.outputs:
+        end = row
+        while end < block.outputs and space.asked[end]:
+            end += 1
+        if end > row:
+            o0, sums = block.output + row, space.sums[row:]
+            accumulate(
+                engine, codes, at, o0, end - row, first, last, shift, sums, vectors
+            )
+        row = end + 1
 
 
 @compiled
@@ -349,7 +354,7 @@ def _fetch(goal: Goal, places: Any, block: Block) -> None:
     for o in range(block.output, block.output + block.outputs):
         for i in range(len(places)):
             at = places[i, 0] + o * goal.output
-            fetch(goal.base.ctypes.data + at * goal.base.itemsize)
+            _fetch_line(goal.base.ctypes.data + at * goal.base.itemsize)
 
 
 @compiled
@@ -387,7 +392,7 @@ def _complete(
 
 
 @emit.intrinsic
-def fetch(context, address):
+def _fetch_line(context, address):
     """Has the cache line of an address on its way to the cache."""
 
     def generate(context, builder, signature, arguments):

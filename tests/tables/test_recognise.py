@@ -260,7 +260,7 @@ def test_sign_and_magnitude_designs_are_no_defect() -> None:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        recognise(mul)
+        assert recognise(mul).identity is None
 
 
 def test_an_identity_reads_as_a_sentence() -> None:
